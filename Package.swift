@@ -1,0 +1,49 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let package = Package(
+    name: "hindsight",
+    products: [.executable(name: "hindsight", targets: ["hindsight"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    ],
+    targets: [
+        // The line of modules: each imports only what stands above it.
+        .systemLibrary(name: "CZydis"),
+        .systemLibrary(name: "CXXHash"),
+        .systemLibrary(name: "CZstd"),
+        .target(name: "X86", dependencies: ["CZydis"]),
+        .target(name: "Devices", dependencies: ["X86"]),
+        .target(name: "VirtualPC", dependencies: ["Devices", "CXXHash"]),
+        .target(name: "TraceFormat", dependencies: ["VirtualPC", "CZstd"]),
+        .target(
+            name: "RecordReplay",
+            dependencies: ["TraceFormat", .product(name: "SystemPackage", package: "swift-system")]),
+        .executableTarget(
+            name: "hindsight",
+            dependencies: [
+                "RecordReplay", "Guests",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+
+        // Guests of our own, in assembly: the demo and the benchmark kernels.
+        .target(name: "Guests"),
+
+        // What the tests stand on: small guests, and the host's CPU as an oracle.
+        .target(name: "TestGuests", path: "Tests/Guests"),
+        .target(name: "CHostCPU", path: "Tests/HostCPU"),
+        .target(name: "NativeOracle", dependencies: ["X86", "CHostCPU"], path: "Tests/NativeOracle"),
+        .executableTarget(
+            name: "oracle",
+            dependencies: ["NativeOracle", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Tests/oracle"),
+
+        .testTarget(name: "X86Tests", dependencies: ["X86", "NativeOracle"], exclude: ["Cases"]),
+        .testTarget(name: "DevicesTests", dependencies: ["Devices"]),
+        .testTarget(name: "VirtualPCTests", dependencies: ["VirtualPC", "TestGuests"]),
+        .testTarget(name: "TraceFormatTests", dependencies: ["TraceFormat"]),
+        .testTarget(name: "RecordReplayTests", dependencies: ["RecordReplay", "TestGuests"]),
+        .testTarget(name: "CommandTests", dependencies: ["hindsight", "TestGuests", "TraceFormat"]),
+    ]
+)

@@ -1,0 +1,1 @@
+#include "Guests.h"

@@ -1,0 +1,17 @@
+/// Everything that leaves the processor's package: ports, memory that is not RAM, the interrupt pins' handshake, time.
+///
+/// Called only off the hot path. `position` in `CPU.State` stands at the boundary before the running instruction, so
+/// an implementation derives the virtual time that the instruction sees from it (ruling R5).
+package protocol SystemBus: AnyObject {
+    /// Reads `width` (1, 2 or 4) bytes at a port. Nobody there: all ones.
+    func readPort(_ port: PortNumber, width: Int) -> UInt32
+    /// Writes the low `width` (1, 2 or 4) bytes of `value` to a port. Nobody there: dropped.
+    func writePort(_ port: PortNumber, width: Int, value: UInt32)
+    /// Reads `width` (1, 2, 4 or 8) bytes of memory that is not RAM. Nobody there: all ones.
+    func readMMIO(_ address: PhysicalAddress, width: Int) -> UInt64
+    func writeMMIO(_ address: PhysicalAddress, width: Int, value: UInt64)
+    /// The interrupt-acknowledge cycle: the vector to deliver. Called once for each external interrupt taken.
+    func acknowledgeInterrupt() -> UInt8
+    /// The time-stamp counter of this boundary, before the guest's own offset.
+    func timestampCounter() -> UInt64
+}

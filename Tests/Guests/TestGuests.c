@@ -1,0 +1,1 @@
+#include "TestGuests.h"

@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct Oracle: ParsableCommand {
+    func run() {}
+}
