@@ -48,8 +48,8 @@ package struct Wire {
     private let drive: (Bool) -> Void
     package init(_ drive: @escaping (Bool) -> Void) { self.drive = drive }
     package func set(_ level: Bool) { drive(level) }
-    /// A low-to-high-to-low edge.
+    /// A low-to-high edge, then low again.
     package func pulse() { drive(true); drive(false) }
     /// A pin that is connected to nothing.
-    package static let unconnected = Wire { _ in }
+    package static var unconnected: Wire { Wire { _ in } }
 }
