@@ -1,0 +1,76 @@
+import CZydis
+
+/// A row of the instruction table: what exists, on which models, and what executes it.
+struct InstructionRow: Sendable {
+    let mnemonic: Mnemonic
+    let feature: CPUModel.Features
+    /// Chooses the handler for an instruction's operand forms and widths; nil: that form does not exist.
+    let select: @Sendable (borrowing Instruction) -> Handler?
+
+    /// One handler for every form.
+    init(_ mnemonic: ZydisMnemonic, _ feature: CPUModel.Features = [], _ handler: @escaping Handler) {
+        self.init(mnemonic, feature, select: { _ in handler })
+    }
+
+    /// One handler for each width of the first operand (of `by`, if another decides); nil: no such form.
+    init(
+        _ mnemonic: ZydisMnemonic, _ feature: CPUModel.Features = [], by operand: Int = 0,
+        b: Handler? = nil, w: Handler? = nil, d: Handler? = nil, q: Handler? = nil
+    ) {
+        self.init(
+            mnemonic, feature,
+            select: { instruction in
+                switch instruction.operands[operand].size {
+                case 1: b
+                case 2: w
+                case 4: d
+                case 8: q
+                default: nil
+                }
+            })
+    }
+
+    init(_ mnemonic: ZydisMnemonic, _ feature: CPUModel.Features = [], select: @escaping @Sendable (borrowing Instruction) -> Handler?) {
+        self.mnemonic = Mnemonic(rawValue: UInt16(truncatingIfNeeded: mnemonic.rawValue))
+        self.feature = feature
+        self.select = select
+    }
+}
+
+/// The one table that says which instructions exist, in the manual's groups (Intel SDM Vol. 1 chapter 5).
+struct InstructionTable {
+    static let groups: [[InstructionRow]] = [
+        arithmeticRows,
+    ]
+
+    /// Rows by mnemonic, for one processor model; features it lacks leave no row.
+    private let rows: [InstructionRow?]
+    private let model: CPUModel
+
+    init(model: CPUModel) {
+        var rows = [InstructionRow?](repeating: nil, count: Int(ZYDIS_MNEMONIC_MAX_VALUE.rawValue) + 1)
+        for row in Self.groups.joined() {
+            precondition(rows[Int(row.mnemonic.rawValue)] == nil, "each instruction has one row")
+            if model.has(row.feature) { rows[Int(row.mnemonic.rawValue)] = row }
+        }
+        self.rows = rows
+        self.model = model
+    }
+
+    func handler(for instruction: borrowing Instruction) -> Handler? {
+        guard let row = rows[Int(instruction.mnemonic.rawValue)] else { return nil }
+        return row.select(instruction)
+    }
+
+    /// Whether the model has an instruction that the table does not execute yet: those end a run by name instead of
+    /// raising #UD.
+    func exists(_ instruction: borrowing Instruction, set: ZydisISASet) -> Bool {
+        switch set {
+        case ZYDIS_ISA_SET_SSE, ZYDIS_ISA_SET_SSEMXCSR, ZYDIS_ISA_SET_SSE_PREFETCH: model.has(.sse)
+        case ZYDIS_ISA_SET_SSE2, ZYDIS_ISA_SET_SSE2MMX: model.has(.sse2)
+        case ZYDIS_ISA_SET_PENTIUMMMX: model.has(.mmx)
+        case ZYDIS_ISA_SET_X87: model.has(.fpu)
+        default: false
+        }
+    }
+}

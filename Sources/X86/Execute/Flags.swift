@@ -1,0 +1,58 @@
+/// The six status flags, computed in full by every instruction that writes them: nothing lazy (Intel SDM Vol. 1 appendix A).
+extension CPU {
+    @inline(__always)
+    func setStatus(_ flags: UInt64) { state.rflags = state.rflags & ~Flag.status | flags }
+
+    @inline(__always) var carry: UInt64 { state.rflags & Flag.cf }
+
+    /// SF, ZF and PF of a result.
+    @inline(__always)
+    static func signZeroParity<W: Width>(_ result: W) -> UInt64 {
+        let low = UInt64(truncatingIfNeeded: result) & 0xFF
+        let nibble = (low ^ low &>> 4) & 0xF
+        let parity = (0x9669 as UInt64) &>> nibble & 1
+        return parity &<< 2 | (result == 0 ? Flag.zf : 0) | result.topBit &<< 7
+    }
+
+    /// All six flags of an addition, from the carries out of each bit.
+    @inline(__always)
+    func setFlags<W: Width>(adding a: W, _ b: W, result: W) {
+        setStatus(Self.signZeroParity(result) | Self.carries((a & b) | ((a | b) & ~result)))
+    }
+
+    /// All six flags of a subtraction, from the borrows into each bit.
+    @inline(__always)
+    func setFlags<W: Width>(subtracting b: W, from a: W, result: W) {
+        setStatus(Self.signZeroParity(result) | Self.carries((~a & b) | ((~a | b) & result)))
+    }
+
+    /// CF, AF and OF from a vector of carries.
+    @inline(__always)
+    private static func carries<W: Width>(_ vector: W) -> UInt64 {
+        let carry = vector.topBit
+        let below = UInt64(truncatingIfNeeded: vector &>> W(truncatingIfNeeded: W.bits &- 2)) & 1
+        return carry | (UInt64(truncatingIfNeeded: vector) &<< 1 & Flag.af) | (carry ^ below) &<< 11
+    }
+
+    /// The flags of AND, OR, XOR and TEST: CF and OF clear, AF undefined and cleared (R12).
+    @inline(__always)
+    func setFlags<W: Width>(logic result: W) { setStatus(Self.signZeroParity(result)) }
+
+    /// The condition of Jcc, SETcc, CMOVcc (Intel SDM Vol. 1 appendix B).
+    @inline(__always)
+    func holds(_ condition: UInt8) -> Bool {
+        let flags = state.rflags
+        let result: Bool =
+            switch condition &>> 1 {
+            case 0: flags & Flag.of != 0
+            case 1: flags & Flag.cf != 0
+            case 2: flags & Flag.zf != 0
+            case 3: flags & (Flag.cf | Flag.zf) != 0
+            case 4: flags & Flag.sf != 0
+            case 5: flags & Flag.pf != 0
+            case 6: (flags &>> 4 ^ flags) & Flag.sf != 0
+            default: flags & Flag.zf != 0 || (flags &>> 4 ^ flags) & Flag.sf != 0
+            }
+        return result != (condition & 1 != 0)
+    }
+}

@@ -1,0 +1,235 @@
+/// The reference engine: executes decoded instructions one by one.
+package final class Interpreter: Engine {
+    private let processor: Processor
+    private let cpu: CPU
+    private let decoder: Decoder
+    /// SAFETY: one cache, reached by pointer so that the loop pays no exclusivity checks; lives as long as the engine.
+    private let cache: UnsafeMutablePointer<BlockCache>
+    /// Where a single instruction outside any block is decoded.
+    private let loose: UnsafeMutablePointer<Instruction>
+    /// Its bytes, at most 15.
+    private let bytes: UnsafeMutablePointer<UInt8>
+
+    package init(_ processor: Processor) {
+        self.processor = processor
+        cpu = CPU(processor.core)
+        decoder = Decoder(model: processor.model)
+        cache = .allocate(capacity: 1)
+        cache.initialize(to: BlockCache(decoder: decoder, knobs: processor.core.pointee.knobs))
+        loose = .allocate(capacity: 1)
+        bytes = .allocate(capacity: 15)
+    }
+
+    deinit {
+        cache.pointee.deallocate()
+        cache.deinitialize(count: 1)
+        cache.deallocate()
+        loose.deallocate()
+        bytes.deallocate()
+    }
+
+    package func run(until position: Position) -> Exit {
+        let interval = cpu.core.pointee.knobs.flushInterval
+        while interval > 0, cpu.state.position &+ interval < position.rawValue {
+            let exit = runUnflushed(until: cpu.state.position &+ interval)
+            cpu.flushTranslations()
+            cache.pointee.flush()
+            if exit != .position { return exit }
+        }
+        return runUnflushed(until: position.rawValue)
+    }
+
+    private func runUnflushed(until limit: UInt64) -> Exit {
+        let core = cpu.core
+        while true {
+            if core.pointee.attention {
+                core.pointee.attention = false
+                return .attention
+            }
+            if cpu.state.position >= limit { return .position }
+            if cpu.needsBoundaryWork {
+                switch cpu.boundary() {
+                case .delivered: continue
+                case .idle: return .halted
+                case .tripleFault: return .tripleFault
+                case .execute: break
+                }
+                if let exit = singleStep() { return exit }
+                continue
+            }
+            core.pointee.stopAt = limit
+            if let exit = runBlocks() { return exit }
+        }
+    }
+
+    /// One instruction (or REP iteration) with everything around it that the fast loop leaves out: shadows, TF, RF, breakpoints.
+    private func singleStep() -> Exit? {
+        let core = cpu.core
+        let before = cpu.state.position
+        let trapFlag = cpu.state.rflags & Flag.tf
+        let resume = cpu.state.rflags & Flag.rf
+        let shadow = cpu.state.shadow
+        core.pointee.previousShadow = shadow
+        core.pointee.debugHits = 0
+        cpu.state.shadow = .none
+        cpu.state.rflags &= ~Flag.rf
+        core.pointee.stopAt = before &+ 1
+        core.pointee.lastStatus = Retire.next
+        let exit = runBlocks()
+        core.pointee.previousShadow = .none
+        if exit != nil, cpu.state.position == before {
+            cpu.state.shadow = shadow
+            cpu.state.rflags |= resume
+            return exit
+        }
+        switch core.pointee.lastStatus {
+        case Retire.fault: break
+        case Retire.again:
+            cpu.state.rflags |= resume
+            fallthrough
+        default:
+            if trapFlag != 0, !core.pointee.suppressTrap { cpu.state.pendingDebug |= DebugStatus.singleStep }
+            cpu.state.pendingDebug |= core.pointee.debugHits
+        }
+        core.pointee.suppressTrap = false
+        return exit
+    }
+
+    /// Runs blocks until `stopAt`, a reason to exit, or something that a boundary must look at.
+    private func runBlocks() -> Exit? {
+        let core = cpu.core
+        let memory = cpu.memory
+        while cpu.state.position < core.pointee.stopAt {
+            // Find the code.
+            let ip = cpu.state.rip
+            let linear = (core.pointee.segmentCache[SegmentIndex.cs].base &+ ip) & core.pointee.linearMask
+            let entry = core.pointee.tlb + Int(truncatingIfNeeded: linear &>> 12 & core.pointee.tlbMask)
+            guard entry.pointee.execute == linear & ~0xFFF | core.pointee.tlbGeneration else {
+                // Fills the TLB, or takes the uncached road where that is impossible.
+                if let exit = stepLoose(linear) { return exit }
+                continue
+            }
+            let page = Int(bitPattern: entry.pointee.host &- UInt(bitPattern: memory.base)) >> 12
+            guard
+                let block = cache.pointee.block(
+                    page: page, offset: linear & 0xFFF, mode: core.pointee.codeMode, memory: memory, cpu: cpu),
+                ip &+ UInt64(block.pointee.bytes) &- 1 <= core.pointee.codeLimit
+            else {
+                if let exit = stepLoose(linear) { return exit }
+                continue
+            }
+            if let exit = execute(block.pointee.first, count: Int(block.pointee.count)) { return exit }
+        }
+        return nil
+    }
+
+    /// Executes decoded instructions that follow each other, as far as they go.
+    @inline(__always)
+    private func execute(_ first: UnsafeMutablePointer<Instruction>, count: Int) -> Exit? {
+        let core = cpu.core
+        let mask = core.pointee.ipMask
+        let end = first + count
+        var instruction = first
+        var position = cpu.state.position
+        var ip = cpu.state.rip
+        while true {
+            let status = instruction.pointee.handler(core, instruction)
+            if status == Retire.next {
+                ip = (ip &+ UInt64(instruction.pointee.length)) & mask
+                position &+= 1
+                cpu.state.rip = ip
+                cpu.state.position = position
+                instruction += 1
+                if position >= core.pointee.stopAt || instruction == end { return nil }
+                continue
+            }
+            return finish(status, instruction)
+        }
+    }
+
+    /// Everything that is not "go on with the next instruction".
+    @inline(never)
+    private func finish(_ status: Status, _ instruction: UnsafeMutablePointer<Instruction>) -> Exit? {
+        cpu.core.pointee.lastStatus = status
+        switch status {
+        case Retire.branched, Retire.again:
+            cpu.state.position &+= 1
+            return nil
+        case Retire.fault:
+            return cpu.deliverFault(cpu.core.pointee.fault) ? nil : .tripleFault
+        default:
+            precondition(status == Retire.unimplemented, "a handler returns a status")
+            return .unimplemented(bytes: currentBytes(Int(instruction.pointee.length)))
+        }
+    }
+
+    /// The bytes of the instruction at RIP, for the report.
+    private func currentBytes(_ count: Int) -> [UInt8] {
+        var bytes: [UInt8] = []
+        var fetch = Fetch(cpu)
+        while bytes.count < count, let byte = fetch.next() { bytes.append(byte) }
+        return bytes
+    }
+
+    /// One instruction that no block can hold: it crosses a page, lies outside RAM or at a segment's limit, or does not exist; and
+    /// the first instruction of a page that has no translation yet.
+    @inline(never)
+    private func stepLoose(_ linear: UInt64) -> Exit? {
+        var fetch = Fetch(cpu)
+        var count = 0
+        while true {
+            guard let byte = fetch.next() else { return finish(Retire.fault, loose) }
+            bytes[count] = byte
+            count += 1
+            do throws(Decoder.Failure) {
+                loose.initialize(to: try decoder.decode(UnsafeRawBufferPointer(start: bytes, count: count), mode: cpu.core.pointee.codeMode).0)
+                return execute(loose, count: 1)
+            } catch {
+                switch error {
+                case .needsMoreBytes where count < 15: continue
+                case .needsMoreBytes, .tooLong: return finish(cpu.raise(.generalProtection(0)), loose)
+                case .invalid: return finish(cpu.raise(.invalidOpcode), loose)
+                }
+            }
+        }
+    }
+}
+
+/// Fetches instruction bytes one after the other, each checked against CS and translated for execution (ruling R9).
+struct Fetch {
+    private let cpu: CPU
+    private var offset: UInt64
+    private var page: UInt64 = .max
+    private var physical: UInt64 = 0
+
+    init(_ cpu: CPU) {
+        self.cpu = cpu
+        offset = cpu.state.rip
+    }
+
+    /// The next byte; nil after leaving a fault in the core.
+    mutating func next() -> UInt8? {
+        do throws(Fault) {
+            let segment = cpu.state.segments[SegmentIndex.cs]
+            let linear: UInt64
+            if cpu.is64Bit {
+                guard cpu.isCanonical(offset) else { throw .generalProtection(0) }
+                linear = offset
+            } else {
+                guard offset <= UInt64(segment.limit) else { throw .generalProtection(0) }
+                linear = (segment.base &+ offset) & 0xFFFF_FFFF
+            }
+            if linear & ~0xFFF != page {
+                physical = try cpu.translatePage(linear, .execute, user: cpu.state.cpl == 3) & ~0xFFF
+                page = linear & ~0xFFF
+            }
+            offset &+= 1
+            let at = physical | linear & 0xFFF
+            // Fetches from memory-mapped devices read all ones (ruling R17).
+            return cpu.memory.pageIndex(of: at) < 0 ? 0xFF : UInt8(truncatingIfNeeded: cpu.readPhysical(at, count: 1))
+        } catch {
+            cpu.core.pointee.fault = error
+            return nil
+        }
+    }
+}

@@ -1,0 +1,225 @@
+/// Linear to physical addresses: 2-level, PAE and 4-level page tables (Intel SDM Vol. 3A chapter 4), and the caches in front
+/// of them. Behaves as if there were no cache: see `PhysicalMemory.noteStore` (ruling R7).
+extension CPU {
+    private enum Entry {
+        static let present: UInt64 = 1 << 0, writable: UInt64 = 1 << 1, user: UInt64 = 1 << 2
+        static let accessed: UInt64 = 1 << 5, dirty: UInt64 = 1 << 6, large: UInt64 = 1 << 7
+        static let noExecute: UInt64 = 1 << 63
+    }
+
+    /// The physical address behind a linear one, with the fault that the access earns; fills the TLB.
+    func translatePage(_ linear: UInt64, _ access: Access, user: Bool) throws(Fault) -> UInt64 {
+        let table = user ? core.pointee.userTLB : core.pointee.supervisorTLB
+        let entry = table + Int(truncatingIfNeeded: linear &>> 12 & core.pointee.tlbMask)
+        let tag = linear & ~0xFFF | core.pointee.tlbGeneration
+        let known = switch access {
+        case .read: entry.pointee.read
+        case .write: entry.pointee.write
+        case .execute: entry.pointee.execute
+        }
+        if known == tag {
+            let page = Int((entry.pointee.host - UInt(bitPattern: memory.base)) >> 12)
+            return memory.address(ofPage: page) | linear & 0xFFF
+        }
+        let walk = try walk(linear, access, user: user)
+        fill(entry, tag, walk, access)
+        return walk.address
+    }
+
+    /// The result of a successful walk.
+    private struct Walk {
+        var address: UInt64
+        /// A later write needs no walk: allowed, and D is set.
+        var mayWrite: Bool
+        var mayExecute: Bool
+    }
+
+    private func fill(_ entry: UnsafeMutablePointer<TranslationEntry>, _ tag: UInt64, _ walk: Walk, _ access: Access) {
+        let page = memory.pageIndex(of: walk.address)
+        guard page >= 0 else { return }
+        entry.pointee.host = UInt(bitPattern: memory.pointer(page: page))
+        entry.pointee.read = tag
+        entry.pointee.execute = walk.mayExecute ? tag : 0
+        // A write translation needs no more notice: the page is dirty already and nobody watches it.
+        if access == .write { memory.noteDirty(page: page) }
+        entry.pointee.write = walk.mayWrite && memory.pageFlags[page] == PhysicalMemory.PageFlag.dirty ? tag : 0
+    }
+
+    // MARK: The walk
+
+    private func walk(_ linear: UInt64, _ access: Access, user: Bool) throws(Fault) -> Walk {
+        if state.cr0 & CR0.pg == 0 {
+            return Walk(address: linear & 0xFFFF_FFFF & core.pointee.a20Mask, mayWrite: true, mayExecute: true)
+        }
+        if state.cr4 & CR4.pae == 0 { return try walk32(linear, access, user: user) }
+        return try walkWide(linear, access, user: user)
+    }
+
+    /// The error code of a page fault, P and RSVD apart (Intel SDM Vol. 3A 4.7).
+    private func errorCode(_ access: Access, user: Bool) -> UInt32 {
+        let fetchBit = state.cr4 & CR4.smep != 0 || (state.cr4 & CR4.pae != 0 && state.efer & EFER.nxe != 0)
+        return (access == .write ? 2 : 0) | (user ? 4 : 0) | (access == .execute && fetchBit ? 16 : 0)
+    }
+
+    /// Checks rights that the walk has gathered (Intel SDM Vol. 3A 4.6): `rights` is the AND of the entries' R/W and U/S bits.
+    private func allows(_ rights: UInt64, noExecute: Bool, _ access: Access, user: Bool) -> Bool {
+        let userPage = rights & Entry.user != 0
+        if user && !userPage { return false }
+        switch access {
+        case .read:
+            return user || !userPage || state.cr4 & CR4.smap == 0 || state.rflags & Flag.ac != 0
+        case .write:
+            if !user && userPage && state.cr4 & CR4.smap != 0 && state.rflags & Flag.ac == 0 { return false }
+            return rights & Entry.writable != 0 || (!user && state.cr0 & CR0.wp == 0)
+        case .execute:
+            return !noExecute && (user || !userPage || state.cr4 & CR4.smep == 0)
+        }
+    }
+
+    private func walk32(_ linear: UInt64, _ access: Access, user: Bool) throws(Fault) -> Walk {
+        let code = errorCode(access, user: user)
+        let directory = state.cr3 & 0xFFFF_F000 | (linear >> 20 & 0xFFC)
+        let pde = readTable(directory, count: 4)
+        guard pde & Entry.present != 0 else { throw .page(code, at: linear) }
+        if pde & Entry.large != 0, state.cr4 & CR4.pse != 0 {
+            // Bits 13-20 hold address bits 32-39 (PSE-36); those beyond the model's physical width and bit 21 are reserved.
+            let highBits = core.pointee.model.has(.pse36) ? max(0, min(8, core.pointee.model.physicalAddressBits - 32)) : 0
+            let reserved: UInt64 = 0x3F_E000 & ~(((1 << UInt64(highBits)) - 1) << 13)
+            guard pde & reserved == 0 else { throw .page(code | 9, at: linear) }
+            guard allows(pde, noExecute: false, access, user: user) else { throw .page(code | 1, at: linear) }
+            let dirty = mark(directory, pde, leaf: true, write: access == .write, count: 4)
+            let base = pde & 0xFFC0_0000 | (pde >> 13 & ((1 << UInt64(highBits)) - 1)) << 32
+            return finish(base | linear & 0x3F_FFFF, pde, dirty: dirty, noExecute: false, user: user)
+        }
+        let table = pde & 0xFFFF_F000 | (linear >> 10 & 0xFFC)
+        let pte = readTable(table, count: 4)
+        guard pte & Entry.present != 0 else { throw .page(code, at: linear) }
+        guard allows(pde & pte, noExecute: false, access, user: user) else { throw .page(code | 1, at: linear) }
+        _ = mark(directory, pde, leaf: false, write: false, count: 4)
+        let dirty = mark(table, pte, leaf: true, write: access == .write, count: 4)
+        return finish(pte & 0xFFFF_F000 | linear & 0xFFF, pde & pte, dirty: dirty, noExecute: false, user: user)
+    }
+
+    /// PAE and 4-level walks: 8-byte entries, NX, 2 MiB pages (1 GiB pages only where the model has them: none does yet).
+    private func walkWide(_ linear: UInt64, _ access: Access, user: Bool) throws(Fault) -> Walk {
+        let code = errorCode(access, user: user)
+        let addressMask: UInt64 = ((1 << UInt64(core.pointee.model.physicalAddressBits)) - 1) & ~0xFFF
+        let highReserved: UInt64 = isLongMode ? 0x000F_FFFF_FFFF_F000 & ~addressMask : 0x7FFF_FFFF_FFFF_F000 & ~addressMask
+        let reserved = highReserved | (state.efer & EFER.nxe != 0 ? 0 : Entry.noExecute)
+        var rights = Entry.writable | Entry.user
+        var noExecute = false
+        var places = InlineArray<4, (at: UInt64, entry: UInt64)>(repeating: (0, 0))
+        var depth = 0
+        var table: UInt64
+        var level: UInt64
+        if isLongMode {
+            table = state.cr3 & addressMask
+            level = 4
+        } else {
+            let pdpte = state.pdpte[Int(linear >> 30 & 3)]
+            guard pdpte & Entry.present != 0 else { throw .page(code, at: linear) }
+            table = pdpte & addressMask
+            level = 2
+        }
+        while true {
+            let shift = 12 + 9 * (level - 1)
+            let at = table | (linear >> shift & 0x1FF) << 3
+            let entry = readTable(at, count: 8)
+            guard entry & Entry.present != 0 else { throw .page(code, at: linear) }
+            let isLeaf = level == 1 || (level == 2 && entry & Entry.large != 0)
+            var forbidden = reserved
+            if level >= 3 { forbidden |= Entry.large }
+            if level == 2 && isLeaf { forbidden |= 0x1F_E000 }
+            guard entry & forbidden == 0 else { throw .page(code | 9, at: linear) }
+            rights &= entry
+            noExecute = noExecute || entry & Entry.noExecute != 0
+            places[depth] = (at, entry)
+            depth += 1
+            if isLeaf {
+                guard allows(rights, noExecute: noExecute, access, user: user) else { throw .page(code | 1, at: linear) }
+                for index in 0..<depth - 1 { _ = mark(places[index].at, places[index].entry, leaf: false, write: false, count: 8) }
+                let dirty = mark(at, entry, leaf: true, write: access == .write, count: 8)
+                let offsetMask: UInt64 = level == 2 ? 0x1F_FFFF : 0xFFF
+                return finish(entry & addressMask & ~offsetMask | linear & offsetMask, rights, dirty: dirty, noExecute: noExecute, user: user)
+            }
+            table = entry & addressMask
+            level -= 1
+        }
+    }
+
+    private func finish(_ address: UInt64, _ rights: UInt64, dirty: Bool, noExecute: Bool, user: Bool) -> Walk {
+        Walk(
+            address: address & core.pointee.a20Mask,
+            mayWrite: dirty && allows(rights, noExecute: noExecute, .write, user: user),
+            mayExecute: allows(rights, noExecute: noExecute, .execute, user: user))
+    }
+
+    /// Reads a page-table entry and watches its page.
+    private func readTable(_ address: UInt64, count: UInt64) -> UInt64 {
+        let at = address & core.pointee.a20Mask
+        let page = memory.pageIndex(of: at)
+        if page >= 0, memory.pageFlags[page] & PhysicalMemory.PageFlag.tables == 0 { watchTables(page: page) }
+        return readPhysical(at, count: count)
+    }
+
+    /// Sets A, and D for a write to a leaf; gives the leaf's D bit.
+    private func mark(_ address: UInt64, _ entry: UInt64, leaf: Bool, write: Bool, count: UInt64) -> Bool {
+        let wanted = entry | Entry.accessed | (leaf && write ? Entry.dirty : 0)
+        if wanted != entry {
+            let at = address & core.pointee.a20Mask
+            let page = memory.pageIndex(of: at)
+            if page >= 0 {
+                memory.noteStore(page: page, offset: Int(at & 0xFFF), count: Int(count), byWalk: true)
+                // Only the low byte changes.
+                (memory.pointer(page: page) + Int(at & 0xFFF)).storeBytes(of: UInt8(truncatingIfNeeded: wanted), as: UInt8.self)
+            }
+        }
+        return wanted & Entry.dirty != 0
+    }
+
+    // MARK: Watches and flushes
+
+    private func watchTables(page: Int) {
+        if core.pointee.watchedTableCount == Core.watchedTableCapacity { flushTranslations() }
+        core.pointee.watchedTables[core.pointee.watchedTableCount] = UInt32(truncatingIfNeeded: page)
+        core.pointee.watchedTableCount += 1
+        memory.pageFlags[page] |= PhysicalMemory.PageFlag.tables
+        dropWriteTranslations(page: page)
+    }
+
+    /// Drops all cached translations and unwatches the pages that fed them.
+    func flushTranslations() {
+        for index in 0..<core.pointee.watchedTableCount {
+            memory.pageFlags[Int(core.pointee.watchedTables[index])] &= ~PhysicalMemory.PageFlag.tables
+        }
+        core.pointee.watchedTableCount = 0
+        core.pointee.tlbGeneration += 1
+        if core.pointee.tlbGeneration > 0xFFF { clearTranslations() }
+        leaveBlock()
+    }
+
+    /// Empties both TLBs in earnest.
+    func clearTranslations() {
+        core.pointee.tlbGeneration = 1
+        let count = Int(core.pointee.tlbMask) + 1
+        core.pointee.userTLB.update(repeating: TranslationEntry(), count: count)
+        core.pointee.supervisorTLB.update(repeating: TranslationEntry(), count: count)
+    }
+
+    /// The next store to each page goes through the slow path and is noticed.
+    func dropWriteTranslations() {
+        for index in 0...Int(core.pointee.tlbMask) {
+            core.pointee.userTLB[index].write = 0
+            core.pointee.supervisorTLB[index].write = 0
+        }
+    }
+
+    /// The same for one page of RAM, through whatever alias.
+    func dropWriteTranslations(page: Int) {
+        let host = UInt(bitPattern: memory.pointer(page: page))
+        for index in 0...Int(core.pointee.tlbMask) {
+            if core.pointee.userTLB[index].host == host { core.pointee.userTLB[index].write = 0 }
+            if core.pointee.supervisorTLB[index].host == host { core.pointee.supervisorTLB[index].write = 0 }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+import Glibc
+
+/// Guest RAM, allocated by the host only as it is touched, and what is known of each of its pages.
+///
+/// RAM fills physical addresses from 0 up to 3 GiB, the rest lies from 4 GiB up. A0000H-BFFFFH belongs to the bus. Every
+/// store, by guest or device, is seen by the watches: pages that hold decoded code, and pages that fed cached translations
+/// (rulings R7 and R9).
+package final class PhysicalMemory {
+    package static let pageSize = 4096
+    /// Where RAM below 4 GiB ends at the latest: the space above is for PCI and the chipset.
+    package static let lowLimit: UInt64 = 0xC000_0000
+    package static let highBase: UInt64 = 0x1_0000_0000
+    /// The window of the VGA, which is not RAM.
+    package static let vga: Range<UInt64> = 0xA0000..<0xC0000
+
+    /// Bits of `pageFlags`.
+    enum PageFlag {
+        /// Stored to since the flag was last cleared.
+        static let dirty: UInt8 = 1
+        /// Holds decoded code: `codeChunks` tells where.
+        static let code: UInt8 = 2
+        /// Fed a cached translation.
+        static let tables: UInt8 = 4
+    }
+
+    package let byteCount: UInt64
+    package let pageCount: Int
+    let lowBytes: UInt64
+    /// SAFETY: `byteCount` bytes, mapped for the lifetime of this object; page indices below `pageCount` are in bounds.
+    let base: UnsafeMutableRawPointer
+    let pageFlags: UnsafeMutablePointer<UInt8>
+    /// Counts how often the code of a page was dropped; blocks carry the value under which they were decoded.
+    let codeGeneration: UnsafeMutablePointer<UInt32>
+    /// For each page, one bit for each 64 bytes that hold decoded code.
+    let codeChunks: UnsafeMutablePointer<UInt64>
+    /// The processor whose caches are told of stores to watched pages.
+    var watcher: CPU?
+
+    package enum Failure: Error, Equatable {
+        /// The host refused to map guest memory of this size in bytes.
+        case cannotMap(bytes: UInt64)
+    }
+
+    /// Maps `byteCount` bytes of zeroed RAM, a multiple of 4 KiB and at least 1 MiB.
+    package init(byteCount: UInt64) throws(Failure) {
+        precondition(byteCount % 4096 == 0 && byteCount >= 1 << 20, "RAM is whole pages, 1 MiB at least")
+        self.byteCount = byteCount
+        lowBytes = min(byteCount, Self.lowLimit)
+        pageCount = Int(byteCount / 4096)
+        base = try Self.map(Int(byteCount))
+        pageFlags = try Self.map(pageCount).bindMemory(to: UInt8.self, capacity: pageCount)
+        codeGeneration = try Self.map(pageCount * 4).bindMemory(to: UInt32.self, capacity: pageCount)
+        codeChunks = try Self.map(pageCount * 8).bindMemory(to: UInt64.self, capacity: pageCount)
+    }
+
+    deinit {
+        munmap(base, Int(byteCount))
+        munmap(pageFlags, pageCount)
+        munmap(codeGeneration, pageCount * 4)
+        munmap(codeChunks, pageCount * 8)
+    }
+
+    private static func map(_ count: Int) throws(Failure) -> UnsafeMutableRawPointer {
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+        guard let pointer = mmap(nil, count, PROT_READ | PROT_WRITE, flags, -1, 0), pointer != MAP_FAILED else {
+            throw .cannotMap(bytes: UInt64(count))
+        }
+        return pointer
+    }
+
+    /// The index of the RAM page that holds a physical address; -1 where there is no RAM.
+    @inline(__always)
+    package func pageIndex(of address: UInt64) -> Int {
+        if address < lowBytes { return address &- Self.vga.lowerBound < 0x20000 ? -1 : Int(address >> 12) }
+        let high = address &- Self.highBase
+        return address >= Self.highBase && high < byteCount - lowBytes ? Int((lowBytes &+ high) >> 12) : -1
+    }
+
+    /// The physical address of a RAM page.
+    package func address(ofPage index: Int) -> UInt64 {
+        let linear = UInt64(index) << 12
+        return linear < lowBytes ? linear : linear - lowBytes + Self.highBase
+    }
+
+    @inline(__always) func pointer(page index: Int) -> UnsafeMutableRawPointer { base + index << 12 }
+
+    /// The content of a RAM page, 4,096 bytes. For reading: stores go through `write`.
+    package func page(_ index: Int) -> UnsafeRawBufferPointer {
+        precondition(index >= 0 && index < pageCount, "a page of this RAM")
+        return UnsafeRawBufferPointer(start: pointer(page: index), count: 4096)
+    }
+
+    /// Whether a page was stored to since `clearDirty`.
+    package func isDirty(page index: Int) -> Bool { pageFlags[index] & PageFlag.dirty != 0 }
+
+    /// Forgets which pages were stored to, so that the next store to each is noticed.
+    package func clearDirty() {
+        for index in 0..<pageCount where pageFlags[index] & PageFlag.dirty != 0 { pageFlags[index] &= ~PageFlag.dirty }
+        watcher?.dropWriteTranslations()
+    }
+
+    // MARK: Access by physical address
+
+    /// Copies RAM out; bytes that are not RAM read as all ones.
+    package func read(_ address: PhysicalAddress, count: Int) -> [UInt8] {
+        var result = [UInt8](repeating: 0xFF, count: count)
+        for offset in 0..<count {
+            let at = address.rawValue &+ UInt64(offset)
+            let index = pageIndex(of: at)
+            if index >= 0 { result[offset] = pointer(page: index).load(fromByteOffset: Int(at & 0xFFF), as: UInt8.self) }
+        }
+        return result
+    }
+
+    /// Stores bytes as a device or a loader does, a page at a time; bytes that fall outside RAM are dropped.
+    package func write(_ address: PhysicalAddress, _ bytes: [UInt8]) {
+        bytes.withUnsafeBytes { write(address, $0) }
+    }
+
+    package func write(_ address: PhysicalAddress, _ bytes: UnsafeRawBufferPointer) {
+        var at = address.rawValue
+        var done = 0
+        while done < bytes.count {
+            let count = min(bytes.count - done, 4096 - Int(at & 0xFFF))
+            let index = pageIndex(of: at)
+            if index >= 0, let source = bytes.baseAddress {
+                noteStore(page: index, offset: Int(at & 0xFFF), count: count)
+                (pointer(page: index) + Int(at & 0xFFF)).copyMemory(from: source + done, byteCount: count)
+            }
+            done += count
+            at &+= UInt64(count)
+        }
+    }
+
+    /// Must precede every store to RAM that does not go through a write translation of the TLB: marks the page dirty and
+    /// drops what was cached from the bytes about to change. `byWalk`: our own A and D updates change no translation.
+    func noteStore(page index: Int, offset: Int, count: Int, byWalk: Bool = false) {
+        let flags = pageFlags[index]
+        pageFlags[index] = flags | PageFlag.dirty
+        guard flags & (PageFlag.code | PageFlag.tables) != 0 else { return }
+        if flags & PageFlag.code != 0 {
+            let first = UInt64(offset >> 6)
+            let last = UInt64((offset + count - 1) >> 6)
+            let touched = (UInt64.max << first) & (UInt64.max >> (63 - last))
+            if codeChunks[index] & touched != 0 { dropCode(page: index) }
+        }
+        if flags & PageFlag.tables != 0, !byWalk, holdsPresentEntry(page: index, offset: offset, count: count) {
+            watcher?.flushTranslations()
+        }
+    }
+
+    /// Whether a store to these bytes of a page-table page may change an entry that is present. Looks at both halves of
+    /// 8-byte entries as if each were an entry of its own: too careful for PAE, never too careless.
+    private func holdsPresentEntry(page index: Int, offset: Int, count: Int) -> Bool {
+        var at = offset & ~7
+        while at < offset + count {
+            if pointer(page: index).load(fromByteOffset: at, as: UInt64.self) & 0x1_0000_0001 != 0 { return true }
+            at += 8
+        }
+        return false
+    }
+
+    /// Marks a page as stored to.
+    @inline(__always) func noteDirty(page index: Int) { pageFlags[index] |= PageFlag.dirty }
+
+    /// Drops all blocks decoded from a page and stops watching it.
+    func dropCode(page index: Int) {
+        codeGeneration[index] &+= 1
+        codeChunks[index] = 0
+        pageFlags[index] &= ~PageFlag.code
+        watcher?.leaveBlock()
+    }
+}

@@ -1,0 +1,108 @@
+/// One vCPU: owns the core, its caches and its wires. Engines run it.
+package final class Processor {
+    let core: UnsafeMutablePointer<Core>
+    package let memory: PhysicalMemory
+    package let model: CPUModel
+    private let tlbCount: Int
+
+    /// A processor of `model` in its power-on state, attached to `memory`. `bus` must be set before it runs.
+    package init(model: CPUModel, memory: PhysicalMemory, knobs: EngineKnobs = EngineKnobs()) {
+        precondition(knobs.tlbEntries.nonzeroBitCount == 1 && knobs.blockSlots.nonzeroBitCount == 1, "cache sizes are powers of two")
+        self.memory = memory
+        self.model = model
+        tlbCount = knobs.tlbEntries
+        let user = UnsafeMutablePointer<TranslationEntry>.allocate(capacity: tlbCount)
+        let supervisor = UnsafeMutablePointer<TranslationEntry>.allocate(capacity: tlbCount)
+        user.initialize(repeating: TranslationEntry(), count: tlbCount)
+        supervisor.initialize(repeating: TranslationEntry(), count: tlbCount)
+        core = .allocate(capacity: 1)
+        core.initialize(
+            to: Core(
+                tlb: supervisor, userTLB: user, supervisorTLB: supervisor, tlbMask: UInt64(tlbCount - 1),
+                watchedTables: .allocate(capacity: Core.watchedTableCapacity), memory: .passUnretained(memory), model: model,
+                knobs: knobs))
+        precondition(MemoryLayout<Core>.offset(of: \.state) == 0, "the state comes first in the core")
+        precondition(MemoryLayout<State>.offset(of: \.rip) == 128, "RIP follows the register file")
+        memory.watcher = CPU(core)
+        CPU(core).powerOn()
+    }
+
+    deinit {
+        memory.watcher = nil
+        core.pointee.userTLB.deallocate()
+        core.pointee.supervisorTLB.deallocate()
+        core.pointee.watchedTables.deallocate()
+        core.deinitialize(count: 1)
+        core.deallocate()
+    }
+
+    /// Everything outside the package. Not retained: the owner of both keeps it alive.
+    package var bus: (any SystemBus)? {
+        get { core.pointee.bus }
+        set { core.pointee.bus = newValue }
+    }
+
+    /// The architected state. Assigning it is a restore: all caches are dropped.
+    package var state: State {
+        get { core.pointee.state }
+        set {
+            core.pointee.state = newValue
+            core.pointee.attention = false
+            CPU(core).flushTranslations()
+            CPU(core).refreshMode()
+        }
+    }
+
+    package var position: Position { Position(core.pointee.state.position) }
+
+    /// Whether the vCPU waits for an interrupt.
+    package var isHalted: Bool { core.pointee.state.activity == .halted }
+
+    /// RFLAGS.IF: whether an external interrupt could be taken once shadows end.
+    package var acceptsInterrupts: Bool { core.pointee.state.rflags & Flag.if != 0 }
+
+    /// Whether something is pending that wakes a halted vCPU without the interrupt line.
+    package var hasPendingNMI: Bool { core.pointee.state.nmiPending && !core.pointee.state.nmiBlocked }
+
+    /// The INTR pin.
+    package var interruptLine: Bool {
+        get { core.pointee.interruptLine }
+        set { core.pointee.interruptLine = newValue }
+    }
+
+    /// Ends the budget after the running instruction (ruling R5).
+    package func requestAttention() { CPU(core).requestAttention() }
+
+    /// Holds address bit 20 low, or lets it go.
+    package var a20Enabled: Bool {
+        get { core.pointee.a20Mask == .max }
+        set {
+            core.pointee.a20Mask = newValue ? .max : ~(1 << 20)
+            CPU(core).flushTranslations()
+        }
+    }
+
+    /// Walks the processor's whole state. After a restoring walk call `restored()`.
+    package func fields(_ visitor: inout some FieldVisitor) { core.pointee.state.fields(&visitor) }
+
+    /// Rebuilds everything derived after `fields` has restored the state.
+    package func restored() { state = core.pointee.state }
+}
+
+extension CPU {
+    /// The state after RESET (Intel SDM Vol. 3A table 9-1).
+    func powerOn() {
+        let position = state.position
+        state = State()
+        state.position = position
+        state.rip = 0xFFF0
+        state.cr0 = CR0.et | CR0.nw | CR0.cd
+        state.gpr[GPR.rdx] = UInt64(core.pointee.model.signature)
+        for index in 0..<6 { state.segments[index] = .real(0) }
+        state.segments[SegmentIndex.cs] = Segment(selector: 0xF000, base: 0xFFFF_0000, limit: 0xFFFF, rights: .realCode)
+        state.segments[SegmentIndex.ldtr] = Segment(selector: 0, base: 0, limit: 0xFFFF, rights: AccessRights(rawValue: 0x82))
+        state.segments[SegmentIndex.tr] = Segment(selector: 0, base: 0, limit: 0xFFFF, rights: AccessRights(rawValue: 0x8B))
+        flushTranslations()
+        refreshMode()
+    }
+}
