@@ -31,7 +31,7 @@ let package = Package(
         .target(name: "Guests"),
 
         // What the tests stand on: small guests, and the host's CPU as an oracle.
-        .target(name: "TestGuests", path: "Tests/Guests"),
+        .target(name: "TestGuests", dependencies: ["Guests"], path: "Tests/Guests"),
         .target(name: "CHostCPU", path: "Tests/HostCPU"),
         .target(name: "NativeOracle", dependencies: ["X86", "CHostCPU"], path: "Tests/NativeOracle"),
         .executableTarget(

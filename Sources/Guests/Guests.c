@@ -1,1 +1,15 @@
 #include "Guests.h"
+#include <string.h>
+
+// Each is defined beside its image, by the IMAGE macro.
+extern const hs_guest hs_guest_demo, hs_guest_bench_alu, hs_guest_bench_memory, hs_guest_bench_branches;
+
+static const hs_guest *const guests[] = {
+    &hs_guest_demo, &hs_guest_bench_alu, &hs_guest_bench_memory, &hs_guest_bench_branches,
+};
+
+const hs_guest *hs_guest_named(const char *name) {
+    for (size_t i = 0; i < sizeof guests / sizeof *guests; i++)
+        if (strcmp(guests[i]->name, name) == 0) return guests[i];
+    return NULL;
+}
