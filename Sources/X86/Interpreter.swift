@@ -77,7 +77,8 @@ package final class Interpreter: Engine {
         core.pointee.lastStatus = Retire.next
         let exit = runBlocks()
         core.pointee.previousShadow = .none
-        if exit != nil, cpu.state.position == before {
+        if cpu.state.position == before {
+            // Not executed after all: an exit, or a fetch that flushed translations and has to start again.
             cpu.state.shadow = shadow
             cpu.state.rflags |= resume
             return exit
@@ -104,23 +105,29 @@ package final class Interpreter: Engine {
             let ip = cpu.state.rip
             let linear = (core.pointee.segmentCache[SegmentIndex.cs].base &+ ip) & core.pointee.linearMask
             let entry = core.pointee.tlb + Int(truncatingIfNeeded: linear &>> 12 & core.pointee.tlbMask)
-            guard entry.pointee.execute == linear & ~0xFFF | core.pointee.tlbGeneration else {
-                // Fills the TLB, or takes the uncached road where that is impossible.
-                if let exit = stepLoose(linear) { return exit }
-                continue
-            }
-            let page = Int(bitPattern: entry.pointee.host &- UInt(bitPattern: memory.base)) >> 12
-            guard
+            let page =
+                entry.pointee.execute == linear & ~0xFFF | core.pointee.tlbGeneration
+                ? Int(bitPattern: entry.pointee.host &- UInt(bitPattern: memory.base)) >> 12 : translateCode(linear)
+            guard page >= 0,
                 let block = cache.pointee.block(
                     page: page, offset: linear & 0xFFF, mode: core.pointee.codeMode, memory: memory, cpu: cpu),
                 ip &+ UInt64(block.pointee.bytes) &- 1 <= core.pointee.codeLimit
             else {
-                if let exit = stepLoose(linear) { return exit }
+                if let exit = stepLoose() { return exit }
                 continue
             }
             if let exit = execute(block.pointee.first, count: Int(block.pointee.count)) { return exit }
         }
         return nil
+    }
+
+    /// The RAM page to fetch from, filling the TLB; -1 where fetching faults or finds no RAM, which `stepLoose` sorts out.
+    @inline(never)
+    private func translateCode(_ linear: UInt64) -> Int {
+        guard cpu.state.rip <= cpu.core.pointee.codeLimit, !cpu.is64Bit || cpu.isCanonical(linear) else { return -1 }
+        do throws(Fault) {
+            return cpu.memory.pageIndex(of: try cpu.translatePage(linear, .execute, user: cpu.state.cpl == 3))
+        } catch { return -1 }
     }
 
     /// Executes decoded instructions that follow each other, as far as they go.
@@ -143,6 +150,10 @@ package final class Interpreter: Engine {
                 if position >= core.pointee.stopAt || instruction == end { return nil }
                 continue
             }
+            if status == Retire.branched {
+                cpu.state.position = position &+ 1
+                return nil
+            }
             return finish(status, instruction)
         }
     }
@@ -152,7 +163,7 @@ package final class Interpreter: Engine {
     private func finish(_ status: Status, _ instruction: UnsafeMutablePointer<Instruction>) -> Exit? {
         cpu.core.pointee.lastStatus = status
         switch status {
-        case Retire.branched, Retire.again:
+        case Retire.again:
             cpu.state.position &+= 1
             return nil
         case Retire.fault:
@@ -171,10 +182,9 @@ package final class Interpreter: Engine {
         return bytes
     }
 
-    /// One instruction that no block can hold: it crosses a page, lies outside RAM or at a segment's limit, or does not exist; and
-    /// the first instruction of a page that has no translation yet.
+    /// One instruction that no block can hold: it crosses a page, lies outside RAM or at a segment's limit, or does not exist.
     @inline(never)
-    private func stepLoose(_ linear: UInt64) -> Exit? {
+    private func stepLoose() -> Exit? {
         var fetch = Fetch(cpu)
         var count = 0
         while true {
