@@ -51,7 +51,7 @@ struct BlockCache {
     @inline(__always)
     mutating func block(page: Int, offset: UInt64, mode: UInt8, memory: PhysicalMemory, cpu: CPU) -> UnsafeMutablePointer<Slot>? {
         let key = (UInt64(truncatingIfNeeded: page) &<< 14 | offset &<< 2 | UInt64(mode)) &+ 1
-        let slot = slots + Int(truncatingIfNeeded: (key ^ key &>> 14) &* 0x9E37_79B9_7F4A_7C15 &>> 40 & slotMask)
+        let slot = slots + Int(truncatingIfNeeded: ((key ^ key &>> 14) &* 0x9E37_79B9_7F4A_7C15) &>> 40 & slotMask)
         if slot.pointee.key == key, slot.pointee.generation == memory.codeGeneration[page] { return slot }
         return decodeBlock(slot, key, page: page, offset: offset, mode: mode, memory: memory, cpu: cpu)
     }
