@@ -53,3 +53,21 @@ package struct Wire {
     /// A pin that is connected to nothing.
     package static var unconnected: Wire { Wire { _ in } }
 }
+
+extension FieldVisitor {
+    package mutating func time(_ name: StaticString, _ value: inout VirtualTime) { integer(name, &value.nanoseconds) }
+
+    package mutating func time(_ name: StaticString, _ value: inout VirtualTime?) {
+        var raw = value?.nanoseconds
+        optional(name, &raw)
+        value = raw.map { VirtualTime(nanoseconds: $0) }
+    }
+
+    /// A block of bytes whose length never changes: what a restorer brings is cut or filled with zeros to fit.
+    package mutating func block(_ name: StaticString, _ value: inout [UInt8]) {
+        let size = value.count
+        bytes(name, &value, limit: size)
+        if value.count > size { value.removeLast(value.count - size) }
+        if value.count < size { value.append(contentsOf: repeatElement(0, count: size - value.count)) }
+    }
+}

@@ -14,6 +14,11 @@ package struct VirtualTime: Hashable, Comparable, Sendable, CustomStringConverti
         return VirtualTime(nanoseconds: overflow ? .max : sum)
     }
 
+    /// Nanoseconds from `earlier` to this time; 0 when `earlier` lies ahead.
+    package func nanoseconds(since earlier: VirtualTime) -> UInt64 {
+        nanoseconds > earlier.nanoseconds ? nanoseconds - earlier.nanoseconds : 0
+    }
+
     /// Seconds with nine decimals, such as `12.000000345 s`.
     package var description: String {
         let fraction = String(nanoseconds % Self.second)
