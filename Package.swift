@@ -16,7 +16,7 @@ let package = Package(
         .target(name: "X86", dependencies: ["CZydis"]),
         .target(name: "Devices", dependencies: ["X86"]),
         .target(name: "VirtualPC", dependencies: ["Devices", "CXXHash"]),
-        .target(name: "TraceFormat", dependencies: ["VirtualPC", "CZstd"]),
+        .target(name: "TraceFormat", dependencies: ["VirtualPC", "CXXHash", "CZstd"]),
         .target(
             name: "RecordReplay",
             dependencies: ["TraceFormat", .product(name: "SystemPackage", package: "swift-system")]),

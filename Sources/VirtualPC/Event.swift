@@ -10,10 +10,13 @@ package enum Event: Hashable, Sendable {
     /// The user stopped the machine; the run ends here with outcome `interrupted`.
     case stop
 
+    /// How many serial ports there are: `port` is below this.
+    package static let serialPorts: UInt8 = 2
+
     /// The chip that receives the event, for people.
     package var device: String {
         switch self {
-        case .serial(let port, _): "COM\(port + 1)"
+        case .serial(let port, _): "COM\(Int(port) + 1)"
         case .keyboard: "keyboard"
         case .stop: "user"
         }

@@ -26,7 +26,7 @@ package struct Rung: Hashable, Sendable {
         root = Self.root(position: position, time: time, registers: registers, chips: chips, memory: memory)
     }
 
-    /// Lists are preceded by their length, so that no two rungs hash the same bytes.
+    /// Lists and strings are preceded by their length, so that no two rungs hash the same bytes.
     private static func root(
         position: Position, time: VirtualTime, registers: [UInt8], chips: [ChipDigest], memory: [Digest]
     ) -> Digest {
@@ -45,12 +45,10 @@ package struct Rung: Hashable, Sendable {
             writer.digest(chip.digest)
             writer.end()
         }
-        _ = writer.count("memory", memory.count, limit: .max)
-        for (index, digest) in memory.enumerated() {
-            writer.begin("memory", index: index)
-            writer.digest(digest)
-            writer.end()
-        }
+        var ranges: [UInt8] = []
+        ranges.reserveCapacity(16 * memory.count)
+        for digest in memory { digest.append(to: &ranges) }
+        writer.bytes("memory", &ranges, limit: .max)
         return Digest(of: writer.bytes)
     }
 }
