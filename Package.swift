@@ -33,7 +33,7 @@ let package = Package(
         // What the tests stand on: small guests, and the host's CPU as an oracle.
         .target(name: "TestGuests", dependencies: ["Guests"], path: "Tests/Guests"),
         .target(name: "CHostCPU", path: "Tests/HostCPU"),
-        .target(name: "NativeOracle", dependencies: ["X86", "CHostCPU"], path: "Tests/NativeOracle"),
+        .target(name: "NativeOracle", dependencies: ["X86", "CHostCPU", "CZydis"], path: "Tests/NativeOracle"),
         .executableTarget(
             name: "oracle",
             dependencies: ["NativeOracle", .product(name: "ArgumentParser", package: "swift-argument-parser")],

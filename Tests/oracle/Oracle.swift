@@ -1,6 +1,10 @@
 import ArgumentParser
 
+/// The command `oracle`: the host's CPU as the judge of our processor.
 @main
 struct Oracle: ParsableCommand {
-    func run() {}
+    static let configuration = CommandConfiguration(
+        commandName: "oracle",
+        abstract: "Holds our processor against the host's CPU.",
+        subcommands: [Cases.self])
 }

@@ -1,0 +1,113 @@
+/// One field in which two outcomes of a trial differ.
+package struct Difference: Equatable, Sendable {
+    package var field: String
+    package var expected: String
+    package var actual: String
+}
+
+/// Outcomes of one trial side by side.
+package enum Comparison {
+    /// What differs between two outcomes; `undefined` flags do not count.
+    package static func differences(
+        expected: Outcome, actual: Outcome, of trial: Trial, ignoring undefined: Flags
+    ) -> [Difference] {
+        guard !agree(expected, actual, trial, undefined) else { return [] }
+        let mode = trial.mode
+        var differences: [Difference] = []
+        func compare(_ field: String, _ first: String, _ second: String) {
+            if first != second { differences.append(Difference(field: field, expected: first, actual: second)) }
+        }
+        compare("ending", text(of: expected.ending), text(of: actual.ending))
+        for index in 0..<mode.registerCount {
+            compare(
+                CaseAssignment.Target.general(index, mode: mode).name,
+                hex(expected.registers.gpr[index] & mode.registerMask), hex(actual.registers.gpr[index] & mode.registerMask))
+        }
+        compare("rip", hex(expected.registers.rip), hex(actual.registers.rip))
+        for (name, flag) in Flags.named where !undefined.contains(flag) {
+            compare(
+                name, expected.registers.rflags & flag.rawValue == 0 ? "0" : "1",
+                actual.registers.rflags & flag.rawValue == 0 ? "0" : "1")
+        }
+        for segment in CaseAssignment.Segment.allCases {
+            compare(
+                segment.rawValue, hex(UInt64(expected.registers[keyPath: segment.path])),
+                hex(UInt64(actual.registers[keyPath: segment.path])))
+        }
+        compareMemory(expected, actual, of: trial, into: &differences)
+        if let first = expected.fx, let second = actual.fx {
+            for target in CaseAssignment.Target.printedFields {
+                guard case .fx(let offset, let width, let name) = target else { continue }
+                let range = offset..<offset + width
+                compare(
+                    name, first[range].reversed().map { $0.hexadecimal }.joined(),
+                    second[range].reversed().map { $0.hexadecimal }.joined())
+            }
+        }
+        return differences
+    }
+
+    /// The same answer as `differences` being empty, without making texts.
+    private static func agree(_ first: Outcome, _ second: Outcome, _ trial: Trial, _ undefined: Flags) -> Bool {
+        let mode = trial.mode
+        var mask = SIMD16<UInt64>(repeating: mode.registerMask)
+        if mode.registerCount == 8 { mask.highHalf = SIMD8(repeating: 0) }
+        let compared = Flags.named.reduce(UInt64(0)) { $0 | $1.flag.rawValue } & ~undefined.rawValue
+        return first.ending == second.ending
+            && first.registers.gpr & mask == second.registers.gpr & mask
+            && first.registers.rip == second.registers.rip
+            && (first.registers.rflags ^ second.registers.rflags) & compared == 0
+            && first.registers.es == second.registers.es && first.registers.cs == second.registers.cs
+            && first.registers.ss == second.registers.ss && first.registers.ds == second.registers.ds
+            && first.registers.fs == second.registers.fs && first.registers.gs == second.registers.gs
+            && first.changeCount == second.changeCount && first.changes == second.changes
+            && (first.fx == nil || second.fx == nil || first.fx == second.fx)
+    }
+
+    private static func compareMemory(
+        _ expected: Outcome, _ actual: Outcome, of trial: Trial, into differences: inout [Difference]
+    ) {
+        guard expected.changes != actual.changes || expected.changeCount != actual.changeCount else { return }
+        let image = MemoryImage(of: trial)
+        let first = Dictionary(expected.changes.map { ($0.address, $0.value) }, uniquingKeysWith: { $1 })
+        let second = Dictionary(actual.changes.map { ($0.address, $0.value) }, uniquingKeysWith: { $1 })
+        for address in Set(first.keys).union(second.keys).sorted() where first[address] != second[address] {
+            let before = image[address] ?? 0
+            differences.append(
+                Difference(
+                    field: "[\(hex(UInt64(address)))]", expected: (first[address] ?? before).hexadecimal,
+                    actual: (second[address] ?? before).hexadecimal))
+        }
+        if expected.changeCount != actual.changeCount {
+            differences.append(
+                Difference(field: "bytes changed", expected: "\(expected.changeCount)", actual: "\(actual.changeCount)"))
+        }
+    }
+
+    package static func text(of ending: Ending) -> String {
+        switch ending {
+        case .retired: "retired"
+        case .exception(let vector, let errorCode, let address):
+            CaseException(vector: vector, errorCode: errorCode).description + (vector == 14 ? " at \(hex(address))" : "")
+        case .endless: "never ended"
+        case .died(let signal): "the sandbox died (signal \(signal))"
+        case .unimplemented: "not implemented"
+        case .stopped(let reason): "stopped: \(reason)"
+        }
+    }
+
+    static func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
+
+    /// Differences as a table, one a line.
+    package static func table(_ differences: [Difference], _ expected: String, _ actual: String) -> String {
+        let rows = [Difference(field: "", expected: expected, actual: actual)] + differences
+        let widths = (rows.map(\.field.utf8.count).max() ?? 0, rows.map(\.expected.utf8.count).max() ?? 0)
+        return rows.map { row in
+            "    " + pad(row.field, widths.0) + "  " + pad(row.expected, widths.1) + "  " + row.actual
+        }.joined(separator: "\n")
+    }
+
+    static func pad(_ text: String, _ width: Int) -> String {
+        text + String(repeating: " ", count: max(0, width - text.utf8.count))
+    }
+}
