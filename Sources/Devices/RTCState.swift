@@ -236,8 +236,8 @@ extension RTC {
         func store(_ value: UInt64, at index: Int, bytes: Int = 2) {
             for byte in 0..<bytes { ram[index + byte] = UInt8(truncatingIfNeeded: value >> UInt64(8 * byte)) }
         }
-        let (mebibyte, gibibyte): (UInt64, UInt64) = (1 << 20, 1 << 30)
-        let low = min(memorySize, 4 * gibibyte)
+        let mebibyte: UInt64 = 1 << 20
+        let low = min(memorySize, PhysicalMemory.lowLimit)
         let extended = min((max(low, mebibyte) - mebibyte) >> 10, 0xFFFF)
         // Equipment: a coprocessor and an 80-column display.
         ram[0x14] = 0x06

@@ -3,7 +3,7 @@ package struct CPUModel: Equatable, Sendable {
     package let name: String
     let features: Features
     /// Bits of a physical address; higher ones are reserved in page-table entries.
-    let physicalAddressBits: Int
+    package let physicalAddressBits: Int
     let vendor: Vendor
     /// CPUID.1:EAX: family, model and stepping.
     let signature: UInt32

@@ -68,6 +68,11 @@ package final class PhysicalMemory {
         return pointer
     }
 
+    /// The most RAM that has a place below 2^`addressBits`.
+    package static func capacity(addressBits: Int) -> UInt64 {
+        addressBits <= 32 ? lowLimit : lowLimit + (1 << UInt64(addressBits)) - highBase
+    }
+
     /// The index of the RAM page that holds a physical address; -1 where there is no RAM.
     @inline(__always)
     package func pageIndex(of address: UInt64) -> Int {
@@ -92,6 +97,30 @@ package final class PhysicalMemory {
 
     /// Whether a page was stored to since `clearDirty`.
     package func isDirty(page index: Int) -> Bool { pageFlags[index] & PageFlag.dirty != 0 }
+
+    /// Visits the pages stored to since they were last forgotten, ascending, and forgets them.
+    package func takeDirty(_ visit: (_ page: Int) -> Void) {
+        let marks = UInt64(PageFlag.dirty) &* 0x0101_0101_0101_0101
+        var index = 0
+        var found = false
+        while index < pageCount {
+            // SAFETY: eight flags are read where eight are left.
+            if index + 8 <= pageCount, UnsafeRawPointer(pageFlags + index).loadUnaligned(as: UInt64.self) & marks == 0 {
+                index += 8
+                continue
+            }
+            let end = min(index + 8, pageCount)
+            while index < end {
+                if isDirty(page: index) {
+                    found = true
+                    pageFlags[index] &= ~PageFlag.dirty
+                    visit(index)
+                }
+                index += 1
+            }
+        }
+        if found { watcher?.dropWriteTranslations() }
+    }
 
     /// Forgets which pages were stored to, so that the next store to each is noticed.
     package func clearDirty() {
