@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include <cpuid.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -124,6 +125,12 @@ int host_cpu_run(HostCPUSandbox *sandbox, uint32_t count) {
         if (await_child(sandbox, &status) != 0) return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
         if (mailbox->current == count) return 0;
     }
+}
+
+int host_cpu_is_intel(void) {
+    unsigned highest, ebx, ecx, edx;
+    if (!__get_cpuid(0, &highest, &ebx, &ecx, &edx)) return 0;
+    return ebx == signature_INTEL_ebx && edx == signature_INTEL_edx && ecx == signature_INTEL_ecx;
 }
 
 static uint64_t next_random(uint64_t *state) {

@@ -90,7 +90,7 @@ extension Registers {
 
 extension CaseExpectation {
     /// An outcome as a row states it: what changed. Nil if the outcome is none that a row can state.
-    package init?(_ outcome: Outcome, of trial: Trial, length: Int, ignoring undefined: Flags) {
+    package init?(_ outcome: Outcome, of trial: Trial, length: Int) {
         changes = []
         var standard = trial.registers
         switch outcome.ending {
@@ -113,7 +113,7 @@ extension CaseExpectation {
         if outcome.registers.rip != standard.rip {
             changes.append(CaseAssignment(target: .instructionPointer(mode: mode), value: outcome.registers.rip))
         }
-        for (name, flag) in Flags.named where !undefined.contains(flag) {
+        for (name, flag) in Flags.named {
             let value = outcome.registers.rflags & flag.rawValue
             guard value != standard.rflags & flag.rawValue else { continue }
             changes.append(CaseAssignment(target: .flag(flag, name: name), value: value == 0 ? 0 : 1))

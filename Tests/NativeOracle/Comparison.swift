@@ -61,7 +61,15 @@ package enum Comparison {
             && first.registers.ss == second.registers.ss && first.registers.ds == second.registers.ds
             && first.registers.fs == second.registers.fs && first.registers.gs == second.registers.gs
             && first.changeCount == second.changeCount && first.changes == second.changes
-            && (first.fx == nil || second.fx == nil || first.fx == second.fx)
+            && agreeFX(first.fx, second.fx)
+    }
+
+    private static func agreeFX(_ first: [UInt8]?, _ second: [UInt8]?) -> Bool {
+        guard let first, let second else { return true }
+        return CaseAssignment.Target.printedFields.allSatisfy { target in
+            guard case .fx(let offset, let width, _) = target else { return true }
+            return first[offset..<offset + width] == second[offset..<offset + width]
+        }
     }
 
     private static func compareMemory(

@@ -3,6 +3,9 @@ import CHostCPU
 /// Runs trials on the host's CPU, at user level in a child process.
 package final class HostExecutor: Executor {
     package let name = "host"
+    /// How many changed bytes an outcome lists.
+    package static let changeLimit = Int(HOST_CPU_CHANGE_LIMIT)
+    package var leavesUndefined: Bool { !Self.showsAdoptedFlags }
     private let sandbox: OpaquePointer
 
     package init() throws(OracleError) {
@@ -15,6 +18,9 @@ package final class HostExecutor: Executor {
 
     /// Whether 32- and 16-bit trials can run.
     package var hasSegments: Bool { host_cpu_has_segments(sandbox) != 0 }
+
+    /// Whether the host shows what our models adopt for undefined flags.
+    package static let showsAdoptedFlags = host_cpu_is_intel() != 0
 
     /// The sandbox's local descriptor table, as the processor sees it.
     package var descriptors: [UInt64] {
@@ -84,7 +90,7 @@ package final class HostExecutor: Executor {
         var changes: [MemoryChange] = []
         if count > 0 && source.pointee.ending != UInt32(HOST_CPU_DIED) {
             withUnsafeBytes(of: source.pointee.changes) { raw in
-                for change in raw.bindMemory(to: HostCPUChange.self).prefix(min(count, Int(HOST_CPU_CHANGE_LIMIT))) {
+                for change in raw.bindMemory(to: HostCPUChange.self).prefix(min(count, Self.changeLimit)) {
                     changes.append(MemoryChange(address: change.address, value: UInt8(truncatingIfNeeded: change.value)))
                 }
             }

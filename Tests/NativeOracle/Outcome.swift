@@ -51,6 +51,8 @@ package struct MemoryChange: Equatable, Sendable {
 package protocol Executor: AnyObject {
     /// As it is called in reports.
     var name: String { get }
+    /// Whether flags that the manual leaves undefined are not those of X86.docc, Undefined.md.
+    var leavesUndefined: Bool { get }
     /// Runs each trial from a fresh state; outcomes in the same order.
     func run(_ trials: [Trial]) throws -> [Outcome]
 }

@@ -1,6 +1,7 @@
 import CZydis
 
-/// Flags that the manual leaves undefined, and what our processor models make of them (X86.docc, Undefined.md).
+/// Flags that the manual leaves undefined. Our processor models give each the value that Intel processors show
+/// (X86.docc, Undefined.md): these masks are for hosts of another make.
 package enum Undefined {
     /// What an instruction leaves undefined in RFLAGS, by its page in Intel SDM Vol. 2 ("Flags Affected").
     package static func flags(of disassembly: Disassembly, in trial: Trial) -> Flags {
@@ -31,23 +32,10 @@ package enum Undefined {
         }
     }
 
-    /// Whether the manual leaves the destination itself undefined: SHLD and SHRD by more than the operand's width.
-    package static func isResultUndefined(of disassembly: Disassembly, in trial: Trial) -> Bool {
-        switch disassembly.mnemonic {
-        case ZYDIS_MNEMONIC_SHLD, ZYDIS_MNEMONIC_SHRD:
-            shiftCount(of: disassembly, in: trial, operand: 2) > Int(disassembly.operand(0).size)
-        case ZYDIS_MNEMONIC_BSWAP: disassembly.operand(0).size == 16
-        default: false
-        }
-    }
-
     /// The count that the processor uses: 5 bits, or 6 with 64-bit operands.
     static func shiftCount(of disassembly: Disassembly, in trial: Trial, operand index: Int) -> Int {
         let operand = disassembly.operand(index)
         let raw = operand.type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? operand.imm.value.u : trial.registers.gpr[1]
         return Int(raw & (disassembly.operand(0).size == 64 ? 0x3f : 0x1f))
     }
-
-    /// Of those, the ones for which all our models adopt the function that Intel processors show; they are compared.
-    package static func adopted(_ disassembly: Disassembly) -> Flags { [] }
 }

@@ -7,7 +7,7 @@ struct Cases: ParsableCommand {
         abstract: "Verifies case rows on the host's CPU, or fills in what rows lack.",
         discussion: """
             A row that has nothing behind => gets what the host's CPU makes of it with --write; its disassembly is \
-            filled in too. Without --write every row that does not cite the manual is run and compared.
+            filled in too (on an Intel host only: X86.docc, Undefined.md). Without --write every row that does not cite the manual is run and compared.
             """)
 
     @Flag(help: "Fill in the missing expectations and disassemblies.")
@@ -17,6 +17,9 @@ struct Cases: ParsableCommand {
     var files: [String]
 
     func run() throws {
+        if write && !HostExecutor.showsAdoptedFlags {
+            throw ValidationError("--write needs an Intel host: rows hold the undefined flags that Intel processors show")
+        }
         let check = CaseCheck(executor: try HostExecutor())
         var failures: [CaseFailure] = []
         for path in files {

@@ -123,5 +123,8 @@ const HostCPUOutcome *host_cpu_outcomes(const HostCPUSandbox *sandbox);
 // Runs the first `count` trials (at most HOST_CPU_BATCH). A child that died is started again. 0, or an errno.
 int host_cpu_run(HostCPUSandbox *sandbox, uint32_t count);
 
+// Whether CPUID says GenuineIntel.
+int host_cpu_is_intel(void);
+
 // What memory holds before patches: HOST_CPU_MEMORY_SIZE bytes.
 void host_cpu_background(uint64_t seed, uint8_t *image);
