@@ -25,6 +25,14 @@ struct Decoder {
             | ZydisDecoderInit(&sixtyFour, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)
         precondition(started & 0x8000_0000 == 0, "Zydis offers the three code widths")
         decoders = [sixteen, thirtyTwo, sixtyFour]
+        // No model has these yet: their encodings are the older instructions (ruling R22).
+        let newer = [
+            ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET, ZYDIS_DECODER_MODE_LZCNT, ZYDIS_DECODER_MODE_TZCNT,
+            ZYDIS_DECODER_MODE_WBNOINVD, ZYDIS_DECODER_MODE_CLDEMOTE,
+        ]
+        for width in 0..<3 {
+            for mode in newer { _ = ZydisDecoderEnableMode(&decoders[width], mode, 0) }
+        }
         table = InstructionTable(model: model)
     }
 

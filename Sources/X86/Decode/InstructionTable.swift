@@ -41,6 +41,9 @@ struct InstructionRow: Sendable {
 struct InstructionTable {
     static let groups: [[InstructionRow]] = [
         arithmeticRows,
+        controlTransferRows,
+        stringRows,
+        inputOutputRows,
     ]
 
     /// Rows by mnemonic, for one processor model; features it lacks leave no row.

@@ -210,7 +210,7 @@ extension CPU {
         if span.secondCount > 0 { writePhysical(span.second, count: span.secondCount, value &>> (8 * span.firstCount)) }
     }
 
-    // MARK: Physical memory, inside one page
+    // MARK: Physical memory, inside one page. Touching a device ends the budget (ruling R5).
 
     func readPhysical(_ address: UInt64, count: UInt64) -> UInt64 {
         let page = memory.pageIndex(of: address)
@@ -227,6 +227,7 @@ extension CPU {
                 return value
             }
         }
+        requestAttention()
         guard count & (count - 1) == 0 else {
             var value: UInt64 = 0
             for byte in 0..<count {
@@ -254,6 +255,7 @@ extension CPU {
             }
             return
         }
+        requestAttention()
         guard count & (count - 1) == 0 else {
             for byte in 0..<count { bus.writeMMIO(PhysicalAddress(address &+ byte), width: 1, value: value >> (8 * byte) & 0xFF) }
             return
