@@ -50,16 +50,26 @@ extension CPU {
     /// Under REP each iteration commits and counts as a step, the loop going on while the budget lasts: a store to watched code,
     /// a device access or a single step ends it after that iteration (rulings R5, R9 and R21). `run` may perform several
     /// iterations at once, at most as many as it is given, and says how many; 0: none, `once` is to do it.
-    /// `compares`: REP and REPNE also look at ZF.
+    /// `compares`: REP and REPNE also look at ZF. `indices`: the registers that a count of 0 leaves cut to the address size, like
+    /// the count itself (Undefined.md).
     @inline(__always)
     func iterate(
-        _ instruction: InstructionReference, compares: Bool = false, run: (UInt64) -> UInt64 = { _ in 0 }, _ once: () -> Bool
+        _ instruction: InstructionReference, compares: Bool = false, indices: (Int, Int)? = nil,
+        run: (UInt64) -> UInt64 = { _ in 0 }, _ once: () -> Bool
     ) -> Status {
         let prefixes = instruction.pointee.prefixes
         if prefixes.isDisjoint(with: [.rep, .repne]) { return once() ? Retire.next : Retire.fault }
         let mask = instruction.pointee.addressMask
         var count = state.gpr[unchecked: GPR.rcx] & mask
-        if count == 0 { return Retire.next }
+        if count == 0 {
+            setAddressRegister(GPR.rcx, 0, mask: mask)
+            if let indices {
+                setAddressRegister(indices.0, state.gpr[unchecked: indices.0], mask: mask)
+                setAddressRegister(indices.1, state.gpr[unchecked: indices.1], mask: mask)
+            }
+            return Retire.next
+        }
+        let start = state.position
         while true {
             // Fetching this instruction may have ended the budget already.
             let budget = core.pointee.stopAt > state.position ? core.pointee.stopAt &- state.position : 1
@@ -76,9 +86,10 @@ extension CPU {
             if state.position &+ 1 >= core.pointee.stopAt { return Retire.again }
             state.position &+= 1
         }
-        // The position moved under the inner loop, so it must look at the state again.
+        if state.position == start { return Retire.next }
+        // The inner loop holds a copy of the position, which `again` makes it drop; RIP is then left alone, so it is set here.
         state.rip = (state.rip &+ UInt64(instruction.pointee.length)) & core.pointee.ipMask
-        return Retire.branched
+        return Retire.again
     }
 
     /// The host address of an access that needs nothing but the access: RAM with a translation at hand, inside segment and
@@ -124,7 +135,7 @@ extension CPU {
 
 @inline(__always)
 private func movs<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
-    cpu.iterate(instruction, run: { moveRun(cpu, instruction, atMost: $0, W.self) }) {
+    cpu.iterate(instruction, indices: (GPR.rsi, GPR.rdi), run: { moveRun(cpu, instruction, atMost: $0, W.self) }) {
         let mask = instruction.pointee.addressMask
         let from = cpu.state.gpr[unchecked: GPR.rsi] & mask
         let to = cpu.state.gpr[unchecked: GPR.rdi] & mask
@@ -187,7 +198,7 @@ private func moveRun<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, 
 
 @inline(__always)
 private func stos<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
-    cpu.iterate(instruction, run: { storeRun(cpu, instruction, atMost: $0, W.self) }) {
+    cpu.iterate(instruction, indices: (GPR.rdi, GPR.rdi), run: { storeRun(cpu, instruction, atMost: $0, W.self) }) {
         let mask = instruction.pointee.addressMask
         let value = W(truncatingIfNeeded: cpu.state.gpr[unchecked: GPR.rax])
         guard cpu.store(SegmentIndex.es, cpu.state.gpr[unchecked: GPR.rdi] & mask, value) else { return false }
