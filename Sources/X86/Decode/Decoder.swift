@@ -24,6 +24,12 @@ struct Decoder {
                 &thirtyTwo, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32)
             | ZydisDecoderInit(&sixtyFour, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)
         precondition(started & 0x8000_0000 == 0, "Zydis offers the three code widths")
+        // No model has MPX or CLDEMOTE: their encodings are NOPs, with any operand (ruling R22).
+        for mode in [ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CLDEMOTE] {
+            ZydisDecoderEnableMode(&sixteen, mode, 0)
+            ZydisDecoderEnableMode(&thirtyTwo, mode, 0)
+            ZydisDecoderEnableMode(&sixtyFour, mode, 0)
+        }
         decoders = [sixteen, thirtyTwo, sixtyFour]
         // No model has these yet: their encodings are the older instructions (ruling R22).
         let newer = [

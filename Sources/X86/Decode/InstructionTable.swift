@@ -19,15 +19,7 @@ struct InstructionRow: Sendable {
     ) {
         self.init(
             mnemonic, feature,
-            select: { instruction in
-                switch instruction.operands[operand].size {
-                case 1: b
-                case 2: w
-                case 4: d
-                case 8: q
-                default: nil
-                }
-            })
+            select: { $0.byWidth(of: operand, b: b, w: w, d: d, q: q) })
     }
 
     init(_ mnemonic: ZydisMnemonic, _ feature: CPUModel.Features = [], select: @escaping @Sendable (borrowing Instruction) -> Handler?) {
@@ -37,13 +29,43 @@ struct InstructionRow: Sendable {
     }
 }
 
+extension Instruction {
+    /// The handler for the width of an operand; nil: no such form.
+    borrowing func byWidth(of operand: Int = 0, b: Handler? = nil, w: Handler? = nil, d: Handler? = nil, q: Handler? = nil) -> Handler? {
+        Self.byWidth(operands[operand].size, b: b, w: w, d: d, q: q)
+    }
+
+    /// The handler for the operand size attribute, where no operand shows it.
+    borrowing func byOperandSize(w: Handler? = nil, d: Handler? = nil, q: Handler? = nil) -> Handler? {
+        Self.byWidth(operandSize, b: nil, w: w, d: d, q: q)
+    }
+
+    private static func byWidth(_ bytes: UInt8, b: Handler?, w: Handler?, d: Handler?, q: Handler?) -> Handler? {
+        switch bytes {
+        case 1: b
+        case 2: w
+        case 4: d
+        case 8: q
+        default: nil
+        }
+    }
+}
+
 /// The one table that says which instructions exist, in the manual's groups (Intel SDM Vol. 1 chapter 5).
 struct InstructionTable {
     static let groups: [[InstructionRow]] = [
+        dataTransferRows,
+        stackRows,
         arithmeticRows,
+        decimalRows,
+        logicRows,
+        shiftRows,
+        bitRows,
         controlTransferRows,
         stringRows,
         inputOutputRows,
+        flagControlRows,
+        miscellaneousRows,
     ]
 
     /// Rows by mnemonic, for one processor model; features it lacks leave no row.

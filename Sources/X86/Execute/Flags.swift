@@ -38,6 +38,41 @@ extension CPU {
     @inline(__always)
     func setFlags<W: Width>(logic result: W) { setStatus(Self.signZeroParity(result)) }
 
+    /// Replaces CF by 0 or 1.
+    @inline(__always)
+    func setCarry(_ carry: UInt64) { state.rflags = state.rflags & ~Flag.cf | carry }
+
+    /// The flags of MUL and IMUL: CF and OF tell whether the product is wider than `low`; SF and PF of `low`, ZF and AF clear,
+    /// which the manual leaves undefined (R12).
+    @inline(__always)
+    func setFlags<W: Width>(product low: W, overflow: Bool) {
+        setStatus(Self.signZeroParity(low) & ~Flag.zf | (overflow ? Flag.cf | Flag.of : 0))
+    }
+
+    /// The flags of SHL, SHR, SAR, SHLD and SHRD by a count that is not 0: `carry` and `overflow` are 0 or 1; AF is undefined and
+    /// cleared (R12).
+    @inline(__always)
+    func setFlags<W: Width>(shifted result: W, carry: UInt64, overflow: UInt64) {
+        setStatus(Self.signZeroParity(result) | carry | overflow &<< 11)
+    }
+
+    /// The flags of ROL, ROR, RCL and RCR: CF and OF alone.
+    @inline(__always)
+    func setRotateFlags(carry: UInt64, overflow: UInt64) {
+        state.rflags = state.rflags & ~(Flag.cf | Flag.of) | carry | overflow &<< 11
+    }
+
+    /// The flags of BSF and BSR: ZF tells that the source was 0, PF is that of the result; the others, undefined, are clear (R12).
+    @inline(__always)
+    func setFlags(scanned index: UInt64, sourceIsZero: Bool) {
+        setStatus(Self.signZeroParity(index) & Flag.pf | (sourceIsZero ? Flag.zf : 0))
+    }
+
+    /// The flags of decimal adjustment: those of AL, and CF and AF as given; OF is undefined and cleared (R12).
+    func setFlags(decimal result: UInt8, carry: Bool, adjusted: Bool) {
+        setStatus(Self.signZeroParity(result) | (carry ? Flag.cf : 0) | (adjusted ? Flag.af : 0))
+    }
+
     /// The condition of Jcc, SETcc, CMOVcc (Intel SDM Vol. 1 appendix B).
     @inline(__always)
     func holds(_ condition: UInt8) -> Bool {

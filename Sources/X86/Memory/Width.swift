@@ -1,6 +1,6 @@
 /// The operand widths of integer instructions: bytes, words, doublewords and quadwords.
 protocol Width: FixedWidthInteger & UnsignedInteger where Magnitude == Self {
-    associatedtype Signed: FixedWidthInteger & SignedInteger
+    associatedtype Signed: FixedWidthInteger & SignedInteger where Signed.Magnitude == Self
     init(truncatingIfNeeded signed: Signed)
 }
 
