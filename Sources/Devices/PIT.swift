@@ -82,14 +82,15 @@ package final class PIT: RegisterDevice {
         let clock = Self.clock(now)
         let value = UInt8(truncatingIfNeeded: value)
         switch offset {
-        case 0...2: state.counters[Int(offset)].write(value, at: clock)
+        case 0...2:
+            state.counters[Int(offset)].write(value, at: clock)
+            if offset == 0 { driveOutput(at: clock) }
         case Register.control: writeControl(value, at: clock)
         case Register.portB:
             state.portB = value & PortB.writable
             state.counters[2].setGate(value & PortB.gate2 != 0, at: clock)
         default: break
         }
-        if offset == 0 || offset == Register.control { driveOutput(at: clock) }
     }
 
     private func writeControl(_ value: UInt8, at clock: Int64) {
@@ -104,6 +105,7 @@ package final class PIT: RegisterDevice {
             state.counters[select].latchCount(at: clock)
         } else {
             state.counters[select].writeControl(value, at: clock)
+            if select == 0 { driveOutput(at: clock) }
         }
     }
 }

@@ -198,18 +198,19 @@ extension PIT {
             stop(at: clock, output: output)
             runs = [Run(period: period, origin: clock &+ 1, start: clock &+ 1)]
             held = 0
-            nullUntil = UInt64(bitPattern: clock &+ 1)
+            nullUntil = min(nullUntil, UInt64(bitPattern: clock &+ 1))
         }
 
         private mutating func load(_ count: UInt16, at clock: Int64) {
             countRegister = count
             isProgrammed = true
+            nullUntil = .max
             if isTriggered {
-                nullUntil = .max
+                if let triggered = runs.last, triggered.start > clock { start(at: clock, output: idleOutput) }
             } else if !isPeriodic {
                 start(at: clock, output: mode == 0 ? false : output(at: clock))
             } else if let run = run(at: clock) {
-                if isPaused { nullUntil = .max } else { follow(run, at: clock) }
+                if !isPaused { follow(run, at: clock) }
             } else {
                 start(at: clock, output: idleOutput)
             }
@@ -244,6 +245,8 @@ extension PIT {
                 } else {
                     if let run = run(at: clock) {
                         held = run.elapsed(clock)
+                        // A count that waited for the end of the period now waits for the trigger.
+                        if runs.count == 2 && runs[1].start > clock { nullUntil = .max }
                         runs = [run]
                     }
                     gate = false

@@ -1,0 +1,58 @@
+import Devices
+import Testing
+
+@Suite struct PCIHostTests {
+    /// The bridge on a bus where a PC has it.
+    private func bus(_ resets: Sink<Void> = Sink()) -> Bus {
+        var bus = Bus()
+        bus.map(0xCF8, count: 8, to: PCIHost(reset: { resets.take(()) }))
+        return bus
+    }
+
+    @Test("mechanism 1 finds the host bridge at 0:0.0 in bytes, words and doublewords, and nothing elsewhere")
+    func configuration() {
+        let bus = bus()
+        bus.write(0xCF8, width: 4, value: 0x8000_0000, now: .zero)
+        #expect(bus.read(0xCF8, width: 4, now: .zero) == 0x8000_0000)
+        #expect(bus.read(0xCFC, width: 4, now: .zero) == 0x1237_8086)
+        #expect(bus.read(0xCFE, width: 2, now: .zero) == 0x1237)
+        #expect(bus.read(0xCFD, width: 1, now: .zero) == 0x80)
+        bus.write(0xCF8, width: 4, value: 0x8000_0008, now: .zero)
+        #expect(bus.read(0xCFC, width: 4, now: .zero) == 0x0600_0002)
+        for absent: UInt64 in [0x8000_0100, 0x8000_0800, 0x8001_0000, 0x0000_0000] {
+            bus.write(0xCF8, width: 4, value: absent, now: .zero)
+            #expect(bus.read(0xCFC, width: 4, now: .zero) == 0xFFFF_FFFF)
+            bus.write(0xCFC, width: 4, value: 0, now: .zero)
+        }
+    }
+
+    @Test("identification is read-only; the bridge's own registers hold what is written")
+    func writes() {
+        let bus = bus()
+        bus.write(0xCF8, width: 4, value: 0x8000_0000, now: .zero)
+        bus.write(0xCFC, width: 4, value: 0, now: .zero)
+        #expect(bus.read(0xCFC, width: 4, now: .zero) == 0x1237_8086)
+        bus.write(0xCF8, width: 4, value: 0x8000_0058, now: .zero)
+        bus.write(0xCFD, width: 1, value: 0x30, now: .zero)
+        #expect(bus.read(0xCFC, width: 4, now: .zero) == 0x3000)
+        bus.write(0xCF8, width: 4, value: 0x8000_0010, now: .zero)
+        bus.write(0xCFC, width: 4, value: 0xFFFF_FFFF, now: .zero)
+        #expect(bus.read(0xCFC, width: 4, now: .zero) == 0, "no base address register")
+    }
+
+    @Test("CF9H is the reset control register, whatever stands in CONFADD, and narrow accesses to CF8H hit nothing")
+    func resetControl() {
+        let resets = Sink<Void>()
+        let bus = bus(resets)
+        bus.write(0xCF8, width: 4, value: 0x8000_0640, now: .zero)
+        #expect(resets.values.isEmpty)
+        bus.write(0xCF9, width: 1, value: 0x02, now: .zero)
+        #expect(bus.read(0xCF9, width: 1, now: .zero) == 0x02)
+        #expect(resets.values.isEmpty)
+        bus.write(0xCF9, width: 1, value: 0x06, now: .zero)
+        #expect(resets.values.count == 1)
+        bus.write(0xCF8, width: 1, value: 0x12, now: .zero)
+        #expect(bus.read(0xCF8, width: 1, now: .zero) == 0xFF)
+        #expect(bus.read(0xCF8, width: 4, now: .zero) == 0x8000_0640)
+    }
+}
