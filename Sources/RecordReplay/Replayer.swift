@@ -1,0 +1,86 @@
+import Devices
+import TraceFormat
+import VirtualPC
+import X86
+
+/// Gives a machine the events of a trace, each at its stamp. One that does not fit stops the machine: a replay never waits
+/// and never goes on without an event (rulings R3, R4).
+package final class Replayer: EventSource {
+    private var cursor: TraceCursor<EventDecoder>
+    /// The event that comes next; nil after the last.
+    private var next: StampedEvent?
+    private let console: any ConsoleSink
+    /// An event that does not fit, where the machine was, and why.
+    private(set) var misfit: (event: StampedEvent, at: Position, reason: String)?
+    /// What kept the trace from being read.
+    private(set) var failure: TraceError?
+
+    init(_ cursor: TraceCursor<EventDecoder>, console: any ConsoleSink) {
+        self.cursor = cursor
+        self.console = console
+        advance()
+    }
+
+    package var wantsStop: Bool { misfit != nil || failure != nil }
+
+    package func events(at position: Position, now: VirtualTime) -> [Event] {
+        var events: [Event] = []
+        while !wantsStop, let event = next, event.stamp.position <= position {
+            let stamp = event.stamp
+            if stamp.position < position {
+                refuse(event, position, "the machine is at position \(position) already")
+            } else if stamp.time < now {
+                refuse(event, position, "the machine's time is \(now) already")
+            } else if stamp.time == now {
+                events.append(event.event)
+                advance()
+            } else {
+                // The machine was idle at this position and its time will move to the event's, or it does not fit.
+                break
+            }
+        }
+        return events
+    }
+
+    package func nextPause(after position: Position) -> Position {
+        guard let next else { return .max }
+        // An event at this very position waits for an idle machine: one that makes a step instead is caught there.
+        return max(next.stamp.position, position.advanced(by: 1))
+    }
+
+    package func idle(at position: Position, now: VirtualTime, until deadline: VirtualTime?) -> Arrival {
+        guard !wantsStop else { return .closed }
+        guard let event = next else { return deadline == nil ? .closed : .none }
+        if event.stamp.position == position, event.stamp.time > now {
+            if let deadline, event.stamp.time > deadline { return .none }
+            return .at(event.stamp.time)
+        }
+        if event.stamp.position <= position {
+            refuse(event, position, "the machine is at position \(position), \(now) already")
+            return .closed
+        }
+        if deadline != nil { return .none }
+        refuse(event, position, "the machine is halted at position \(position) and nothing wakes it before the event")
+        return .closed
+    }
+
+    package func output(port: UInt8, byte: UInt8) { console.write(port: port, byte: byte) }
+
+    /// The event that comes next, where the trace holds one before or at `position`.
+    func pending(upTo position: Position) -> StampedEvent? {
+        next.flatMap { $0.stamp.position <= position ? $0 : nil }
+    }
+
+    private func refuse(_ event: StampedEvent, _ position: Position, _ reason: String) {
+        misfit = (event, position, reason)
+    }
+
+    private func advance() {
+        do throws(TraceError) {
+            next = try cursor.next()
+        } catch {
+            next = nil
+            failure = error
+        }
+    }
+}
