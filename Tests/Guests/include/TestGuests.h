@@ -1,2 +1,15 @@
 #pragma once
-#include <stdint.h>
+#include "Guests.h"
+
+/// The test guest called `name`, or null.
+///
+/// Those that end by a debug exit whose value is the number of failed checks, without input:
+///
+///     paging faults selfmod rep shadow
+///
+/// And:
+///
+///     echo        sends back its input until `q`, then a debug exit of 0; the time of each byte enters its memory
+///     faultloop   never ends, and never retires an instruction after its first few thousand steps
+///     triple      ends by a triple fault
+const hs_guest *hs_test_guest_named(const char *name);
