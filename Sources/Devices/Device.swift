@@ -9,6 +9,7 @@ package protocol Device: AnyObject {
     var name: String { get }
 
     /// Walks the chip's whole state in canonical form. Saving must change nothing: derive, never flush (ruling R18).
+    /// A restorer may bring any value: whatever indexes, divides or counts is bounded where it is used or restored.
     func fields(_ visitor: inout some FieldVisitor)
 
     /// When the chip's earliest timer is due; nil when none is armed.

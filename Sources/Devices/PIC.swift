@@ -157,8 +157,8 @@ extension PIC {
             }
         }
 
-        /// Levels from the highest priority to the lowest.
-        private var byPriority: [Int] { (1...8).map { (Int(lowest) + $0) & 7 } }
+        /// The level of a priority: rank 1 is the highest, 8 the lowest.
+        private func level(rank: Int) -> Int { (Int(lowest) + rank) & 7 }
 
         /// The request that the chip would present now.
         func pending() -> Int? {
@@ -167,7 +167,8 @@ extension PIC {
             if requests == 0 { return nil }
             let inService = specialMask ? isr & ~imr : isr
             let fullyNested = icw4 & ICW4.sfnm != 0
-            for level in byPriority {
+            for rank in 1...8 {
+                let level = level(rank: rank)
                 let bit = bit(level)
                 let blocked = inService & bit != 0
                 if requests & bit != 0 && (!blocked || fullyNested && isCascaded(level)) { return level }
@@ -254,9 +255,9 @@ extension PIC {
         private mutating func endHighest() -> Int? {
             // In special mask mode a masked level is not ended by a non-specific EOI.
             let candidates = specialMask ? isr & ~imr : isr
-            guard let level = byPriority.first(where: { candidates & bit($0) != 0 }) else { return nil }
-            isr &= ~bit(level)
-            return level
+            guard let rank = (1...8).first(where: { candidates & bit(level(rank: $0)) != 0 }) else { return nil }
+            isr &= ~bit(level(rank: rank))
+            return level(rank: rank)
         }
 
         private mutating func writeOCW3(_ value: UInt8) {

@@ -2,15 +2,15 @@ import X86
 
 /// National Semiconductor PC16550D UART behind the interrupt gate of a PC (MCR OUT2).
 ///
-/// Receiving: bytes from outside wait on an unbounded-looking line, and the receiver takes one a character time, as long as
-/// it has room and the guest is ready for them (RTS asserted, or the receive interrupt enabled), so none is lost while a
-/// driver starts up. Sending takes no time: a byte is out, and the transmitter empty again, when its write ends. A guest
+/// Receiving: bytes from outside wait on the line, and the receiver takes one a character time, as long as it has room and
+/// the guest is ready for them (RTS asserted, or the receive interrupt enabled), so that none is lost while a driver
+/// starts up. Sending takes no time: a byte is out, and the transmitter empty again, when its write ends. A guest
 /// that prints by polling then waits for nothing, which saves most of a kernel's boot.
 package final class UART: RegisterDevice {
     /// Input clock in Hz; a character bit takes 16 x divisor pulses.
     package static let frequency: UInt64 = 1_843_200
     /// What the line holds at most; bytes beyond it are dropped.
-    package static let lineLimit = 1 << 20
+    package static let lineLimit = 1 << 24
     private static let fifoSize = 16
 
     enum Register {

@@ -164,7 +164,7 @@ import Testing
         #expect(!pin.level)
     }
 
-    @Test("the line holds a megabyte and drops what comes beyond it")
+    @Test("the line holds as much as its limit and drops what comes beyond it")
     func limit() {
         let uart = programmed()
         uart.receive([UInt8](repeating: 1, count: UART.lineLimit - 1), at: .zero)
