@@ -116,17 +116,6 @@ private final class Board {
         #expect(board.takeAll() == codes)
     }
 
-    @Test("a break code that is half translated survives a restore")
-    func restoreWithinCode() {
-        let board = Board()
-        board.controller.receive(keyboard: [0xF0, 0x1C], at: .zero)
-        board.controller.run(to: .us(880))
-        #expect(board.status & 1 == 0, "the prefix itself is not shown")
-        let restored = Board()
-        #expect(FieldTape.restore(FieldTape.save(board.controller), into: restored.controller))
-        #expect(restored.take() == 0x9E)
-    }
-
     @Test("the translation is one to one on the codes of keys")
     func translationIsInjective() {
         let board = Board()

@@ -24,6 +24,12 @@ struct Decoder {
                 &thirtyTwo, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32)
             | ZydisDecoderInit(&sixtyFour, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)
         precondition(started & 0x8000_0000 == 0, "Zydis offers the three code widths")
+        // No model has MPX or CLDEMOTE: their encodings are NOPs, with any operand (ruling R22).
+        for mode in [ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CLDEMOTE] {
+            ZydisDecoderEnableMode(&sixteen, mode, 0)
+            ZydisDecoderEnableMode(&thirtyTwo, mode, 0)
+            ZydisDecoderEnableMode(&sixtyFour, mode, 0)
+        }
         decoders = [sixteen, thirtyTwo, sixtyFour]
         // No model has these yet: their encodings are the older instructions (ruling R22).
         let newer = [
@@ -71,11 +77,6 @@ struct Decoder {
         for index in 0..<min(Int(decoded.operand_count_visible), 4) {
             set(operands[index], index, &instruction, &immediates)
         }
-        if Self.lacksBase(decoded) {
-            // Zydis 4.0.0 takes REX.B for a base register where the address size is 32 bits.
-            instruction.base = 17
-            instruction.displacement = UInt64(bitPattern: decoded.raw.disp.value)
-        }
         guard let handler = table.handler(for: instruction) else {
             if table.exists(instruction, set: decoded.meta.isa_set) {
                 instruction.handler = { _, _ in Retire.unimplemented }
@@ -85,12 +86,6 @@ struct Decoder {
         }
         instruction.handler = handler
         return (instruction, Self.endsBlock(decoded.meta.category))
-    }
-
-    /// An SIB byte that means displacement without base (Intel SDM Vol. 2A table 2-3).
-    private static func lacksBase(_ decoded: ZydisDecodedInstruction) -> Bool {
-        decoded.address_width != 16 && decoded.raw.modrm.mod == 0 && decoded.raw.modrm.rm == 4 && decoded.raw.sib.base == 5
-            && decoded.attributes & UInt64(ZYDIS_ATTRIB_HAS_SIB) != 0
     }
 
     private static func endsBlock(_ category: ZydisInstructionCategory) -> Bool {

@@ -19,14 +19,11 @@ let bitRows: [InstructionRow] =
             ZYDIS_MNEMONIC_BTC,
             w: { btc($0.cpu, $1.instruction, UInt16.self) },
             d: { btc($0.cpu, $1.instruction, UInt32.self) }, q: { btc($0.cpu, $1.instruction, UInt64.self) }),
-        InstructionRow(
-            ZYDIS_MNEMONIC_BSF,
-            w: { bsf($0.cpu, $1.instruction, UInt16.self) },
-            d: { bsf($0.cpu, $1.instruction, UInt32.self) }, q: { bsf($0.cpu, $1.instruction, UInt64.self) }),
-        InstructionRow(
-            ZYDIS_MNEMONIC_BSR,
-            w: { bsr($0.cpu, $1.instruction, UInt16.self) },
-            d: { bsr($0.cpu, $1.instruction, UInt32.self) }, q: { bsr($0.cpu, $1.instruction, UInt64.self) }),
+        InstructionRow(ZYDIS_MNEMONIC_BSF, select: { bitScanForward(for: $0) }),
+        InstructionRow(ZYDIS_MNEMONIC_BSR, select: { bitScanReverse(for: $0) }),
+        // No model has BMI1 or LZCNT yet: their encodings run as the older instructions (R22).
+        InstructionRow(ZYDIS_MNEMONIC_TZCNT, select: { bitScanForward(for: $0) }),
+        InstructionRow(ZYDIS_MNEMONIC_LZCNT, select: { bitScanReverse(for: $0) }),
     ]
 
 private let setRows: [InstructionRow] = [
@@ -99,6 +96,18 @@ private func btr<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W
 @inline(__always)
 private func btc<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
     modifyBit(cpu, instruction) { (word: W, mask: W) in word ^ mask }
+}
+
+private func bitScanForward(for instruction: borrowing Instruction) -> Handler? {
+    instruction.byWidth(
+        w: { bsf($0.cpu, $1.instruction, UInt16.self) },
+        d: { bsf($0.cpu, $1.instruction, UInt32.self) }, q: { bsf($0.cpu, $1.instruction, UInt64.self) })
+}
+
+private func bitScanReverse(for instruction: borrowing Instruction) -> Handler? {
+    instruction.byWidth(
+        w: { bsr($0.cpu, $1.instruction, UInt16.self) },
+        d: { bsr($0.cpu, $1.instruction, UInt32.self) }, q: { bsr($0.cpu, $1.instruction, UInt64.self) })
 }
 
 /// A source of 0 leaves the destination as it was, the upper half too (R12).

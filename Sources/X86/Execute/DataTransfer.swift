@@ -106,9 +106,7 @@ private func signExtendingMove(for instruction: borrowing Instruction) -> Handle
             d: { movsx($0.cpu, $1.instruction, UInt16.self, UInt32.self) },
             q: { movsx($0.cpu, $1.instruction, UInt16.self, UInt64.self) })
     case 4:
-        // MOVSXD r16, m16, whose operand the decoder calls wider than it is.
         instruction.byWidth(
-            w: { movsx($0.cpu, $1.instruction, UInt16.self, UInt16.self) },
             d: { movsx($0.cpu, $1.instruction, UInt32.self, UInt32.self) },
             q: { movsx($0.cpu, $1.instruction, UInt32.self, UInt64.self) })
     default: nil

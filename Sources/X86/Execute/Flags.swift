@@ -5,9 +5,6 @@ extension CPU {
 
     @inline(__always) var carry: UInt64 { state.rflags & Flag.cf }
 
-    /// OF as 0 or 1.
-    @inline(__always) var overflow: UInt64 { state.rflags &>> 11 & 1 }
-
     /// SF, ZF and PF of a result.
     @inline(__always)
     static func signZeroParity<W: Width>(_ result: W) -> UInt64 {

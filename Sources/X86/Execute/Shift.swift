@@ -126,18 +126,11 @@ private func shrd<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: 
     }
 }
 
-/// ROL and ROR of a register by an immediate other than 1 leave OF, undefined, as it was (R12).
-@inline(__always)
-private func keepsOverflow(_ instruction: InstructionReference, _ count: UInt64) -> Bool {
-    count != 1 && instruction.pointee.operands[unchecked: 1].kind == .immediate && !instruction.pointee.isMemory(0)
-}
-
 @inline(__always)
 private func rol<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
     shift(cpu, instruction) { (a: W, count) in
         let result = a &<< W(truncatingIfNeeded: count) | a &>> W(truncatingIfNeeded: 0 &- count)
-        let overflow = keepsOverflow(instruction, count) ? cpu.overflow : a.topBit ^ (a &<< 1).topBit
-        cpu.setRotateFlags(carry: UInt64(truncatingIfNeeded: result) & 1, overflow: overflow)
+        cpu.setRotateFlags(carry: UInt64(truncatingIfNeeded: result) & 1, overflow: a.topBit ^ (a &<< 1).topBit)
         return result
     }
 }
@@ -146,8 +139,7 @@ private func rol<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W
 private func ror<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
     shift(cpu, instruction) { (a: W, count) in
         let result = a &>> W(truncatingIfNeeded: count) | a &<< W(truncatingIfNeeded: 0 &- count)
-        let overflow = keepsOverflow(instruction, count) ? cpu.overflow : a.topBit ^ UInt64(truncatingIfNeeded: a) & 1
-        cpu.setRotateFlags(carry: result.topBit, overflow: overflow)
+        cpu.setRotateFlags(carry: result.topBit, overflow: a.topBit ^ UInt64(truncatingIfNeeded: a) & 1)
         return result
     }
 }

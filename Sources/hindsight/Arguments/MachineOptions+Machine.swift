@@ -1,0 +1,35 @@
+import Foundation
+import TraceFormat
+import VirtualPC
+
+extension MachineOptions {
+    /// The machine that the options describe, loaded and ready to run.
+    func makeMachine() throws -> Machine {
+        let source = try bootSource()
+        var manifest = Manifest(boot: source.manifestEntry)
+        manifest.cpu = cpu
+        manifest.memory = memory.bytes
+        manifest.seed = seed
+        if let rtc { manifest.rtc = rtc.seconds }
+        manifest.build = Build.version
+        let machine = try Machine(manifest: manifest, memoryLimit: HostMemory.available)
+        try machine.load(source)
+        return machine
+    }
+
+    private func bootSource() throws -> BootSource {
+        if let kernel {
+            return .kernel(try image(kernel), initrd: try initrd.map(image), commandLine: append ?? "")
+        }
+        if let multiboot {
+            let modules = try module.map { BootSource.Module(file: try image($0)) }
+            return .multiboot(try image(multiboot), modules: modules, commandLine: append ?? "")
+        }
+        guard let flat else { preconditionFailure("the options were validated") }
+        return .flat(try image(flat.path), address: flat.address, mode: .protected)
+    }
+
+    private func image(_ path: String) throws -> ImageFile {
+        ImageFile(name: (path as NSString).lastPathComponent, bytes: try Files.read(path, limit: memory.bytes))
+    }
+}

@@ -1,0 +1,132 @@
+import ArgumentParser
+import Devices
+import Foundation
+import RecordReplay
+import TraceFormat
+import VirtualPC
+import struct X86.Position
+
+/// `hindsight demo`.
+struct Demo: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Catches a bug that strikes only now and then, and brings it back at the same instruction each time.",
+        discussion: """
+            A small kernel with a lost-update race runs on input that comes at random moments until the race strikes. That run is \
+            in the trace, and so the trace is replayed, twice: the bug strikes at the very same position.
+            """)
+
+    @Option(name: .long, help: ArgumentHelp("Keep the trace here.", valueName: "run.hst"))
+    var output: String?
+
+    @Flag(name: .long, help: "Print one JSON object instead of the story.")
+    var json = false
+
+    /// Recordings without a strike that are borne before giving up; each lets the race through once in a thousand times.
+    private static let attempts = 10
+    /// Between two bytes: 20 to 400 us.
+    private static let gaps: ClosedRange<UInt64> = 20_000...400_000
+
+    func run() throws {
+        let report: DemoReport
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("hindsight-demo-\(ProcessInfo.processInfo.processIdentifier)")
+        do {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            defer { try? FileManager.default.removeItem(at: folder) }
+            report = try tell(output ?? folder.appendingPathComponent("demo.hst").path)
+        } catch {
+            throw Message.fail(error)
+        }
+        if json { JSONLine.print(report) }
+        guard report.result == .identical else { throw Failure.differs }
+    }
+
+    private func tell(_ path: String) throws -> DemoReport {
+        say(
+            """
+            A small kernel counts bytes from its serial port and ticks of its timer in one variable. Its main loop and its
+            interrupt handler both add to it, and now and then an update is lost. When? That depends on when the input comes.
+
+            1. Record, with input at random moments, until the bug strikes.
+
+            """)
+        var attempt = 1
+        var end = try record(path)
+        while !end.strikes, attempt < Self.attempts {
+            say("   no update was lost this time; once more")
+            end = try record(path)
+            attempt += 1
+        }
+        let trace = try TraceReader(path: path, memoryLimit: HostMemory.available)
+        say("   It struck at position \(Text.grouped(end.rung.position.rawValue)), \(end.rung.time) into the guest's life,")
+        say("   after \(Text.grouped(trace.contents.totalOutsideBytes)) bytes of input. The trace has \(Text.grouped(trace.fileBytes)) bytes.")
+        say("\n2. Replay the trace, twice.\n")
+        var runs = [(name: "recorded", position: end.rung.position, identical: end.strikes)]
+        for name in ["replay 1", "replay 2"] {
+            let machine = try Replay.machine(of: trace, memoryLimit: HostMemory.available)
+            let replay = try Replay(trace, machine: machine).run()
+            runs.append((name, replay.rung.position, replay.verdict == .identical && replay.detail == end.detail))
+        }
+        let identical = runs.allSatisfy { $0.identical && $0.position == end.rung.position }
+        say(try Timeline(trace, strike: end.rung.time).picture)
+        for run in runs {
+            say("   \(run.name)  \(String(repeating: "─", count: 40))\(run.identical ? "╳" : "?")  position \(Text.grouped(run.position.rawValue))")
+        }
+        if identical {
+            say("\n   Three runs, one instruction: the bug that came once in a while now comes whenever you like.")
+        } else {
+            say("\n   The runs are not the same. That is a bug in hindsight: please report it with the trace (--output).")
+        }
+        if let output { say("   Look inside:  hindsight events \(output)") } else { say("   Keep the trace with --output run.hst, then look inside with: hindsight events run.hst") }
+        return DemoReport(positions: runs.map(\.position.rawValue), result: identical ? .identical : .diverged)
+    }
+
+    private func record(_ path: String) throws -> TraceEnd {
+        let machine = try OwnGuest.named("demo").makeMachine()
+        let writer = try TraceWriter(path: path, manifest: machine.manifest, snapshot: machine.snapshot())
+        return try Recording(machine, source: JitteredInput(gaps: Self.gaps, byte: UInt8(ascii: ".")), writer: writer).run()
+    }
+
+    private func say(_ text: String) { if !json { print(text) } }
+}
+
+/// What `demo --json` says.
+struct DemoReport: Encodable {
+    enum Result: String, Encodable { case identical, diverged }
+    /// Where the bug struck: in the recording and in both replays.
+    let positions: [UInt64]
+    let result: Result
+}
+
+extension TraceEnd {
+    /// The demo's guest lost an update: it says so by a debug exit with 1.
+    fileprivate var strikes: Bool { outcome == .debugExit && detail == "1" }
+}
+
+/// The last milliseconds before the bug struck, drawn from the trace: a row for the input and one for the timer.
+private struct Timeline {
+    private static let columns: UInt64 = 64
+    private static let column: UInt64 = 100_000
+
+    let picture: String
+
+    init(_ trace: TraceReader, strike: VirtualTime) throws {
+        let width = Self.columns * Self.column
+        let start = strike.nanoseconds > width ? strike.nanoseconds - width : 0
+        var bytes = [Int](repeating: 0, count: Int(Self.columns) + 1)
+        var events = trace.events
+        while let event = try events.next() {
+            let time = event.stamp.time.nanoseconds
+            if time >= start, time <= strike.nanoseconds { bytes[Int((time - start) / Self.column)] += event.event.outsideBytes }
+        }
+        let input = bytes.map { $0 == 0 ? " " : $0 == 1 ? "." : ":" }.joined()
+        let last = Int((strike.nanoseconds - start) / Self.column)
+        let ruler = (0...last).map { (last - $0) % 10 == 0 ? "┼" : "─" }.joined()
+        picture = """
+               The last \(Self.columns * Self.column / 1_000_000) ms before it struck, a mark each millisecond, a dot for each byte:
+
+               input  \(input)
+               time   \(ruler)╳
+
+            """
+    }
+}

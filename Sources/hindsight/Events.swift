@@ -1,0 +1,72 @@
+import ArgumentParser
+import TraceFormat
+import VirtualPC
+
+/// `hindsight events`.
+struct Events: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Lists the events of a trace: position, virtual time, device, what.")
+
+    @OptionGroup var trace: TraceArgument
+
+    @Flag(name: .long, help: "Print one JSON object a line.")
+    var json = false
+
+    func run() throws {
+        do {
+            var events = try trace.open().events
+            while let event = try events.next() {
+                let line = EventLine(event)
+                if json { JSONLine.print(line) } else { print(line.text) }
+            }
+        } catch {
+            throw Message.fail(error)
+        }
+    }
+}
+
+/// One line of `events`.
+struct EventLine: Encodable {
+    let sequence: UInt64
+    let position: UInt64
+    let virtualTime: UInt64
+    let device: String
+    let what: String
+    private let time: String
+
+    private enum CodingKeys: CodingKey { case sequence, position, virtualTime, device, what }
+
+    init(_ stamped: StampedEvent) {
+        sequence = stamped.stamp.sequence
+        position = stamped.stamp.position.rawValue
+        virtualTime = stamped.stamp.time.nanoseconds
+        time = "\(stamped.stamp.time)"
+        device = stamped.event.device
+        what =
+            switch stamped.event {
+            case .serial(_, let bytes): Self.quoted(bytes)
+            case .keyboard(let bytes): bytes.map { Self.hexadecimal($0) }.joined(separator: " ")
+            case .stop: "stop"
+            }
+    }
+
+    var text: String { "\(position)  \(time)  \(device)  \(what)" }
+
+    /// Bytes as a quoted string; what is not printable as an escape.
+    private static func quoted(_ bytes: [UInt8]) -> String {
+        var text = "\""
+        for byte in bytes {
+            switch byte {
+            case UInt8(ascii: "\n"): text += "\\n"
+            case UInt8(ascii: "\r"): text += "\\r"
+            case UInt8(ascii: "\t"): text += "\\t"
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"): text += "\\" + String(UnicodeScalar(byte))
+            case 0x20..<0x7F: text.append(Character(UnicodeScalar(byte)))
+            default: text += "\\x" + hexadecimal(byte)
+            }
+        }
+        return text + "\""
+    }
+
+    private static func hexadecimal(_ byte: UInt8) -> String { (byte < 16 ? "0" : "") + String(byte, radix: 16) }
+}
