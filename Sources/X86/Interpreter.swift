@@ -57,8 +57,14 @@ package final class Interpreter: Engine {
                 if let exit = singleStep() { return exit }
                 continue
             }
+            // RF ends with the next instruction; it holds off instruction breakpoints only, and there are none.
+            let before = cpu.state.position
+            let resume = cpu.state.rflags & Flag.rf
+            cpu.state.rflags &= ~Flag.rf
             core.pointee.stopAt = limit
-            if let exit = runBlocks() { return exit }
+            let exit = runBlocks()
+            if cpu.state.position == before { cpu.state.rflags |= resume }
+            if let exit { return exit }
         }
     }
 
@@ -71,6 +77,7 @@ package final class Interpreter: Engine {
         let shadow = cpu.state.shadow
         core.pointee.previousShadow = shadow
         core.pointee.debugHits = 0
+        core.pointee.suppressTrap = false
         cpu.state.shadow = .none
         cpu.state.rflags &= ~Flag.rf
         core.pointee.stopAt = before &+ 1
@@ -83,16 +90,11 @@ package final class Interpreter: Engine {
             cpu.state.rflags |= resume
             return exit
         }
-        switch core.pointee.lastStatus {
-        case Retire.fault: break
-        case Retire.again:
-            cpu.state.rflags |= resume
-            fallthrough
-        default:
+        // A faulting instruction has no traps.
+        if core.pointee.lastStatus != Retire.fault {
             if trapFlag != 0, !core.pointee.suppressTrap { cpu.state.pendingDebug |= DebugStatus.singleStep }
             cpu.state.pendingDebug |= core.pointee.debugHits
         }
-        core.pointee.suppressTrap = false
         return exit
     }
 

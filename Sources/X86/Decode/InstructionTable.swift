@@ -66,6 +66,10 @@ struct InstructionTable {
         inputOutputRows,
         flagControlRows,
         miscellaneousRows,
+        segmentRegisterRows,
+        interruptRows,
+        systemSegmentRows,
+        descriptorInquiryRows,
     ]
 
     /// Rows by mnemonic, for one processor model; features it lacks leave no row.

@@ -5,6 +5,12 @@ enum DebugStatus {
     static let taskSwitch: UInt64 = 1 << 15
 }
 
+/// DR7 bits (Intel SDM Vol. 3B 17.2.4).
+enum DebugControl {
+    static let localEnables: UInt64 = 0x155
+    static let generalDetect: UInt64 = 1 << 13
+}
+
 /// What happens at an instruction boundary before the next instruction: ruling R2's last part, in the priority of Intel SDM
 /// Vol. 3A table 6-2.
 extension CPU {
@@ -14,7 +20,7 @@ extension CPU {
     @inline(__always)
     var needsBoundaryWork: Bool {
         state.activity != .active || state.shadow != .none || state.pendingDebug != 0 || state.nmiPending
-            || state.rflags & (Flag.tf | Flag.rf) != 0
+            || state.rflags & Flag.tf != 0
             || (core.pointee.interruptLine && state.rflags & Flag.if != 0) || state.dr7 & 0xFF != 0
     }
 

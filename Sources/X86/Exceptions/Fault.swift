@@ -9,6 +9,13 @@ struct Fault: Error, Equatable {
     /// For #DB: the DR6 bits to set.
     var debugBits: UInt64 = 0
 
+    init(vector: UInt8, errorCode: UInt32 = 0, address: UInt64 = 0, debugBits: UInt64 = 0) {
+        self.vector = vector
+        self.errorCode = errorCode
+        self.address = address
+        self.debugBits = debugBits
+    }
+
     static let divide = Fault(vector: 0)
     static func debug(_ bits: UInt64) -> Fault { Fault(vector: 1, debugBits: bits) }
     static let bound = Fault(vector: 5)
@@ -23,6 +30,20 @@ struct Fault: Error, Equatable {
     static let x87 = Fault(vector: 16)
     static let alignment = Fault(vector: 17)
     static let simd = Fault(vector: 19)
+
+    /// An exception whose error code names a selector (Intel SDM Vol. 3A 6.13).
+    init(vector: UInt8, selector: UInt16) { self.init(vector: vector, errorCode: UInt32(selector & 0xFFFC)) }
+    static func invalidTSS(selector: UInt16) -> Fault { Fault(vector: 10, selector: selector) }
+    static func notPresent(selector: UInt16) -> Fault { Fault(vector: 11, selector: selector) }
+    static func stack(selector: UInt16) -> Fault { Fault(vector: 12, selector: selector) }
+    static func generalProtection(selector: UInt16) -> Fault { Fault(vector: 13, selector: selector) }
+
+    /// The same fault during the delivery of an event from outside the program: EXT set in the error code.
+    var external: Fault {
+        var fault = self
+        if (10...13).contains(vector) { fault.errorCode |= 1 }
+        return fault
+    }
 
     /// Error codes: #DF #TS #NP #SS #GP #PF #AC.
     var hasErrorCode: Bool { vector == 8 || (10...14).contains(vector) || vector == 17 }

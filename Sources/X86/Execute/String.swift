@@ -83,7 +83,11 @@ extension CPU {
             }
             setAddressRegister(GPR.rcx, count, mask: mask)
             if count == 0 || (compares && (state.rflags & Flag.zf != 0) != prefixes.contains(.rep)) { break }
-            if state.position &+ 1 >= core.pointee.stopAt { return Retire.again }
+            if state.position &+ 1 >= core.pointee.stopAt {
+                // Between iterations RF is set: what comes now pushes it (Intel SDM Vol. 3B 17.3.1.1).
+                state.rflags |= Flag.rf
+                return Retire.again
+            }
             state.position &+= 1
         }
         if state.position == start { return Retire.next }

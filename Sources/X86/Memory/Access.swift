@@ -117,18 +117,23 @@ extension CPU {
     // MARK: By linear address with supervisor privilege: descriptor tables, TSS, frames on an inner stack.
 
     func loadSystem<W: Width>(_ linear: UInt64, as width: W.Type) throws(Fault) -> W {
-        let span = try translate(linear & core.pointee.linearMask, count: W.byteCount, .read, user: false)
-        return W(truncatingIfNeeded: read(span))
+        W(truncatingIfNeeded: read(try systemSpan(linear, count: W.byteCount, .read)))
     }
 
     func storeSystem<W: Width>(_ linear: UInt64, _ value: W) throws(Fault) {
-        let span = try translate(linear & core.pointee.linearMask, count: W.byteCount, .write, user: false)
-        write(span, UInt64(truncatingIfNeeded: value))
+        write(try systemSpan(linear, count: W.byteCount, .write), UInt64(truncatingIfNeeded: value))
     }
 
     /// Probes `count` bytes at a linear address for a supervisor access.
     func probeSystem(_ linear: UInt64, count: UInt64, write: Bool) throws(Fault) {
-        _ = try translate(linear & core.pointee.linearMask, count: count, write ? .write : .read, user: false)
+        _ = try systemSpan(linear, count: count, write ? .write : .read)
+    }
+
+    /// Tables and stacks of IA-32e mode lie anywhere in 64 bits, in compatibility mode too.
+    private func systemSpan(_ linear: UInt64, count: UInt64, _ access: Access) throws(Fault) -> Span {
+        guard isLongMode else { return try translate(linear & 0xFFFF_FFFF, count: count, access, user: false, mask: 0xFFFF_FFFF) }
+        guard isCanonical(linear), isCanonical(linear &+ (count - 1)) else { throw .generalProtection(0) }
+        return try translate(linear, count: count, access, user: false, mask: .max)
     }
 
     // MARK: Segmentation
@@ -190,10 +195,15 @@ extension CPU {
 
     /// Translates all pages of an access, lowest first.
     func translate(_ linear: UInt64, count: UInt64, _ access: Access, user: Bool) throws(Fault) -> Span {
+        try translate(linear, count: count, access, user: user, mask: core.pointee.linearMask)
+    }
+
+    /// The same with `mask` saying where linear addresses wrap.
+    func translate(_ linear: UInt64, count: UInt64, _ access: Access, user: Bool, mask: UInt64) throws(Fault) -> Span {
         let room = 0x1000 - (linear & 0xFFF)
         let first = try translatePage(linear, access, user: user)
         guard count > room else { return Span(first: first, firstCount: count) }
-        let next = (linear &+ room) & core.pointee.linearMask
+        let next = (linear &+ room) & mask
         let second = try translatePage(next, access, user: user)
         return Span(first: first, firstCount: room, second: second, secondCount: count - room)
     }
