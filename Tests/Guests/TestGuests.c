@@ -2,13 +2,14 @@
 #include <string.h>
 
 // Each is defined beside its image, by the IMAGE macro.
-extern const hs_guest hs_guest_paging, hs_guest_faults, hs_guest_selfmod, hs_guest_rep, hs_guest_shadow;
-extern const hs_guest hs_guest_echo, hs_guest_faultloop, hs_guest_triple;
+#define GUESTS(X) \
+    X(modes) X(paging) X(faults) X(selfmod) X(rep) X(shadow) X(irq) X(debug) X(echo) X(faultloop) X(triple)
 
-static const hs_guest *const guests[] = {
-    &hs_guest_paging, &hs_guest_faults, &hs_guest_selfmod, &hs_guest_rep, &hs_guest_shadow,
-    &hs_guest_echo, &hs_guest_faultloop, &hs_guest_triple,
-};
+#define DECLARE(name) extern const hs_guest hs_guest_##name;
+GUESTS(DECLARE)
+
+#define ADDRESS(name) &hs_guest_##name,
+static const hs_guest *const guests[] = {GUESTS(ADDRESS)};
 
 const hs_guest *hs_test_guest_named(const char *name) {
     for (size_t i = 0; i < sizeof guests / sizeof *guests; i++)

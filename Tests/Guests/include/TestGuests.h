@@ -5,8 +5,9 @@
 ///
 /// Those that end by a debug exit whose value is the number of failed checks, without input:
 ///
-///     paging faults selfmod rep shadow
+///     modes paging faults selfmod rep shadow irq debug
 ///
+/// `modes` goes on to long mode where the processor model has it.
 /// And:
 ///
 ///     echo        sends back its input until `q`, then a debug exit of 0; the time of each byte enters its memory
