@@ -70,6 +70,8 @@ struct InstructionTable {
         interruptRows,
         systemSegmentRows,
         descriptorInquiryRows,
+        systemRows,
+        fastSystemCallRows,
     ]
 
     /// Rows by mnemonic, for one processor model; features it lacks leave no row.

@@ -12,11 +12,18 @@ package struct ModelSpecificRegisters: Fields {
     package var pat: UInt64 = 0x0007_0406_0007_0406
     package var miscEnable: UInt64 = 0
     package var debugControl: UInt64 = 0
-    package var apicBase: UInt64 = 0xFEE0_0900
+    /// The bootstrap processor, its APIC disabled: no model has one yet.
+    package var apicBase: UInt64 = 0xFEE0_0100
     package var biosSignature: UInt64 = 0
     /// Added to the board's time-stamp counter: what WRMSR to IA32_TIME_STAMP_COUNTER moves.
     package var tscOffset: UInt64 = 0
     package var tscAux: UInt64 = 0
+    package var machineCheckStatus: UInt64 = 0
+    package var mtrrDefaultType: UInt64 = 0
+    /// IA32_MTRR_FIX64K_00000, FIX16K_80000 and A0000, FIX4K_C0000 to F8000.
+    package var mtrrFixed = InlineArray<11, UInt64>(repeating: 0)
+    /// IA32_MTRR_PHYSBASE0, PHYSMASK0, PHYSBASE1 and so on.
+    package var mtrrVariable = InlineArray<16, UInt64>(repeating: 0)
 
     package init() {}
 
@@ -36,5 +43,17 @@ package struct ModelSpecificRegisters: Fields {
         visitor.integer("biosSignature", &biosSignature)
         visitor.integer("tscOffset", &tscOffset)
         visitor.integer("tscAux", &tscAux)
+        visitor.integer("machineCheckStatus", &machineCheckStatus)
+        visitor.integer("mtrrDefaultType", &mtrrDefaultType)
+        for index in 0..<11 {
+            visitor.begin("mtrrFixed", index: index)
+            visitor.integer("value", &mtrrFixed[index])
+            visitor.end()
+        }
+        for index in 0..<16 {
+            visitor.begin("mtrrVariable", index: index)
+            visitor.integer("value", &mtrrVariable[index])
+            visitor.end()
+        }
     }
 }
