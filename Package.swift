@@ -43,7 +43,9 @@ let package = Package(
         .testTarget(name: "DevicesTests", dependencies: ["Devices"]),
         .testTarget(name: "VirtualPCTests", dependencies: ["VirtualPC", "TestGuests"]),
         .testTarget(name: "TraceFormatTests", dependencies: ["TraceFormat"]),
-        .testTarget(name: "RecordReplayTests", dependencies: ["RecordReplay", "TestGuests"]),
+        .testTarget(
+            name: "RecordReplayTests",
+            dependencies: ["RecordReplay", "TestGuests", .product(name: "SystemPackage", package: "swift-system")]),
         .testTarget(name: "CommandTests", dependencies: ["hindsight", "TestGuests", "TraceFormat"]),
     ]
 )

@@ -12,6 +12,10 @@ package struct InputScript: Hashable, Sendable {
         package var when: When
         /// Nil for a line that only waits.
         package var event: Event?
+        package init(when: When, event: Event?) {
+            self.when = when
+            self.event = event
+        }
     }
 
     package enum When: Hashable, Sendable {
