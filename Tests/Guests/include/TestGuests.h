@@ -5,7 +5,7 @@
 ///
 /// Those that end by a debug exit whose value is the number of failed checks, without input:
 ///
-///     modes paging faults selfmod rep shadow irq debug
+///     modes paging faults selfmod rep shadow irq debug stale tasks v86
 ///
 /// `modes` goes on to long mode where the processor model has it.
 /// And:
