@@ -239,14 +239,21 @@ kernel_say:
 
 kernel_group:
     pushal
-    call kernel_close_group
     movl 32(%esp), %esi
-    movl %esi, GROUP_NAME
+    call kernel_open_group
 1:  lodsb
     testb %al, %al
     jnz 1b
     movl %esi, 32(%esp)
     popal
+    ret
+
+// Ends the group before, and begins the one whose name is at ESI.
+kernel_open_group:
+    pushl %esi
+    call kernel_close_group
+    popl %esi
+    movl %esi, GROUP_NAME
     ret
 
 kernel_close_group:
@@ -287,6 +294,14 @@ kernel_check:
     movl 36(%esp), %esi
     movl 40(%esp), %ebx
     movl 44(%esp), %edx
+    call kernel_compare
+    movl %esi, 36(%esp)
+    popal
+    popfl
+    ret $8
+
+// ESI = name, which is left behind its end, EBX = got, EDX = wanted.
+kernel_compare:
     incl CHECKS
     roll $5, CHECKSUM
     xorl %ebx, CHECKSUM
@@ -306,14 +321,11 @@ kernel_check:
     call kernel_print_hex
     movb $'\n', %al
     call kernel_putc
-    jmp 3f
+    ret
 2:  lodsb
     testb %al, %al
     jnz 2b
-3:  movl %esi, 36(%esp)
-    popal
-    popfl
-    ret $8
+    ret
 
 // One entry of 16 bytes for each of the vectors 0 to 3FH, and one for 80H.
     .balign 16
