@@ -2,7 +2,7 @@ import CZydis
 
 /// Bytes to `Instruction`s, through Zydis. No type of Zydis leaves this folder; the instruction table, not Zydis, decides what
 /// exists on a processor model (ruling R22).
-struct Decoder {
+package struct Decoder {
     enum Failure: Error {
         /// The bytes end inside the instruction.
         case needsMoreBytes
@@ -13,9 +13,9 @@ struct Decoder {
     }
 
     private var decoders: InlineArray<3, ZydisDecoder>
-    private let table: InstructionTable
+    let table: InstructionTable
 
-    init(model: CPUModel) {
+    package init(model: CPUModel) {
         var sixteen = ZydisDecoder()
         var thirtyTwo = ZydisDecoder()
         var sixtyFour = ZydisDecoder()

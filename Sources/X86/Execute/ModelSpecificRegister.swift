@@ -113,8 +113,8 @@ private func registerValue(_ cpu: CPU, _ number: UInt32) throws(Fault) -> UInt64
     case MSR.gsBase: return cpu.state.segments[SegmentIndex.gs].base
     case MSR.kernelGSBase: return registers.kernelGSBase
     case MSR.tscAux: return registers.tscAux
-    // IA32_PLATFORM_ID, IA32_MCG_CAP without banks.
-    case MSR.platformID, MSR.machineCheckCapabilities: return 0
+    // IA32_PLATFORM_ID, IA32_MCG_CAP without banks, and IA32_BIOS_UPDT_TRIG, which takes updates and keeps none.
+    case MSR.platformID, MSR.machineCheckCapabilities, MSR.biosUpdateTrigger: return 0
     default: throw .generalProtection(0)
     }
 }
