@@ -1,7 +1,101 @@
 import ArgumentParser
+import Foundation
+import RecordReplay
+import VirtualPC
 
 /// `hindsight bench`.
 struct Bench: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Measures million steps a second.")
-    func run() throws {}
+    static let configuration = CommandConfiguration(
+        abstract: "Measures the speed of the engine on three small kernels and a Linux boot, beside QEMU and Bochs.",
+        discussion: """
+            Speeds are million steps of user CPU time a second. The guests are the same for all, so QEMU's and Bochs's speeds are our \
+            step counts over their CPU time, their BIOS included. Machines are noisy: trust ratios of one run. Linux is booted \
+            where its files are (tools/fetch-guests makes them); Bochs cannot boot it directly.
+            """)
+
+    @Option(name: .long, help: ArgumentHelp("The folder with vmlinuz and initrd-short.gz.", valueName: "folder"))
+    var linux = ".cache/guests/i386"
+
+    @Flag(name: .long, help: "Print one JSON object instead of the table.")
+    var json = false
+
+    private static let commandLine = "console=ttyS0 panic=-1 quiet cryptomgr.notests noisapnp"
+
+    func run() throws {
+        do {
+            let rivals = [Rival.qemu, Rival.bochs].compactMap(\.self)
+            var rows: [BenchRow] = []
+            for name in ["bench-alu", "bench-memory", "bench-branches"] {
+                let guest = OwnGuest.named(name)
+                rows.append(try BenchRow(name: name, machine: guest.makeMachine(), rivals: rivals, workload: .own(guest)))
+            }
+            let kernel = "\(linux)/vmlinuz"
+            let initrd = "\(linux)/initrd-short.gz"
+            if FileManager.default.fileExists(atPath: kernel) {
+                var options = try MachineOptions.parse(["--kernel", kernel, "--initrd", initrd, "--append", Self.commandLine])
+                options.memory = ByteCount(bytes: 512 << 20)
+                rows.append(
+                    try BenchRow(
+                        name: "linux", machine: options.makeMachine(), rivals: rivals.filter(\.bootsLinux),
+                        workload: .linux(kernel: kernel, initrd: initrd, commandLine: Self.commandLine)))
+            } else {
+                Message.say("no \(kernel): Linux is not measured (tools/fetch-guests makes it)")
+            }
+            if json { JSONLine.print(rows) } else { print(BenchRow.table(rows)) }
+        } catch {
+            throw Message.fail(error)
+        }
+    }
+}
+
+/// One guest's speed, ours and others'.
+struct BenchRow: Encodable {
+    let name: String
+    let steps: UInt64
+    let outcome: String
+    /// User CPU seconds by monitor.
+    let seconds: [String: Double]
+    /// Million steps a second by monitor.
+    let mips: [String: Double]
+
+    init(name: String, machine: Machine, rivals: [Rival], workload: Rival.Workload) throws {
+        self.name = name
+        let start = CPUTime.own
+        let end = try Recording(machine, source: NoEvents(), writer: nil).run()
+        var seconds = ["hindsight": CPUTime.own - start]
+        for rival in rivals { seconds[rival.name] = try rival.seconds(workload) }
+        steps = end.rung.position.rawValue
+        outcome = end.outcome.rawValue
+        self.seconds = seconds
+        let million = Double(end.rung.position.rawValue) / 1e6
+        mips = seconds.mapValues { million / max($0, 1e-6) }
+    }
+
+    static func table(_ rows: [BenchRow]) -> String {
+        let monitors = ["hindsight", "bochs", "qemu"].filter { name in rows.contains { $0.seconds[name] != nil } }
+        var lines = ["| guest | million steps | " + monitors.map { "\($0), million steps/s" }.joined(separator: " | ") + " |"]
+        lines.append("|---" + String(repeating: "|---", count: monitors.count + 1) + "|")
+        for row in rows {
+            let cells = monitors.map { monitor -> String in
+                guard let mips = row.mips[monitor], let ours = row.mips["hindsight"] else { return "-" }
+                return Text.decimals(mips, 1) + (monitor == "hindsight" ? "" : " (\(Text.decimals(mips / ours, 2))x)")
+            }
+            lines.append("| \(row.name) | \(Text.decimals(Double(row.steps) / 1e6, 0)) | " + cells.joined(separator: " | ") + " |")
+        }
+        return lines.joined(separator: "\n")
+    }
+}
+
+/// User CPU time, from getrusage(2).
+enum CPUTime {
+    /// Of this process.
+    static var own: Double { read(Int32(RUSAGE_SELF.rawValue)) }
+    /// Of children that have ended.
+    static var children: Double { read(Int32(RUSAGE_CHILDREN.rawValue)) }
+
+    private static func read(_ who: Int32) -> Double {
+        var usage = rusage()
+        getrusage(who, &usage)
+        return Double(usage.ru_utime.tv_sec) + Double(usage.ru_utime.tv_usec) * 1e-6
+    }
 }

@@ -18,3 +18,6 @@ typedef struct hs_guest {
 
 /// The embedded guest called `name` (`demo`, `bench-alu`, `bench-memory`, `bench-branches`), or null.
 const hs_guest *hs_guest_named(const char *name);
+
+/// A floppy's first sector, which loads and enters the image that follows it (at most 17 sectors).
+const hs_guest *hs_guest_boot_sector(void);
