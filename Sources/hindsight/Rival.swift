@@ -69,6 +69,9 @@ struct Rival {
         panic: action=fatal
 
         """.write(to: configuration, atomically: true, encoding: .utf8)
-        return ["-q", "-f", configuration.path]
+        // Debian's Bochs starts in its debugger: go on at once.
+        let commands = folder.appendingPathComponent("commands")
+        try "c\n".write(to: commands, atomically: true, encoding: .utf8)
+        return ["-q", "-f", configuration.path, "-rc", commands.path]
     }
 }
