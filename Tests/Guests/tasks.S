@@ -364,7 +364,21 @@ jump_return:
     FAILS_INSIDE DS, ABSENT_CODE, 11, "DS absent"
     FAILS_INSIDE ES, TASK, 10, "ES is a TSS"
     FAILS_INSIDE FS, 0x304, 10, "FS in no LDT"
-    FAILS_INSIDE LDTR, DATA, 10, "LDT is data"
+    // A bad LDT is found before the new task has a stack, so that only a task can handle it.
+    HOME
+    cmpl $0, ON_QEMU // raises a divide error
+    jnz kernel_finish
+    movl $(TASK_C << 16), IDT + 10 * 8
+    movl $0x8500, IDT + 10 * 8 + 4
+    FILL TSS_C, failed, 0x74000
+    FILL TSS_B, user_task, 0x70000
+    movl $DATA, TSS_B + LDTR
+    CATCH 2f
+    ljmp $TASK_B, $0
+2:  EXPECT HIT_ERROR, $DATA, "LDT is data: error code"
+    EXPECT RESULT(0), $TASK_B, "LDT is data: the handler's back link"
+    EXPECT TSS_B + EIP, $AT(user_task), "LDT is data: saved EIP"
+    EXPECT_TR TASK_C, "LDT is data: TR"
     HOME
     jmp kernel_finish
 
@@ -448,6 +462,18 @@ reads_memory:
     movl %cr3, %eax
     movl %eax, RESULT(3)
     iret
+
+// The handler of #TS.
+failed:
+    popl HIT_ERROR
+    movzwl TSS_C + LINK, %eax
+    movl %eax, RESULT(0)
+    movl RESUME_ESP, %esp
+    pushl $2
+    popfl
+    pushl RESUME_EIP
+    movl $0, RESUME_EIP
+    ret
 
 trapped:
     nop
