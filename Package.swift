@@ -39,6 +39,12 @@ let package = Package(
             dependencies: ["NativeOracle", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Tests/oracle"),
 
+        // The proofs that are too long for the test suite.
+        .executableTarget(
+            name: "soak",
+            dependencies: ["RecordReplay", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Tests/soak"),
+
         .testTarget(name: "X86Tests", dependencies: ["X86", "NativeOracle"], exclude: ["Cases"]),
         .testTarget(name: "DevicesTests", dependencies: ["Devices"]),
         .testTarget(name: "VirtualPCTests", dependencies: ["VirtualPC", "TestGuests"]),

@@ -1,0 +1,97 @@
+import Foundation
+
+/// Runs the hindsight command and reads its answers.
+struct Lab {
+    let hindsight: String
+    let guests: String
+    let folder: String
+
+    /// A claim that did not hold.
+    struct Refuted: Error, CustomStringConvertible {
+        let description: String
+        init(_ description: String) { self.description = description }
+    }
+
+    /// The last line of `record --json` and `replay --json`.
+    struct Report: Decodable {
+        let position: UInt64
+        let outcome: String
+        let digest: String
+        let seconds: Double
+        let result: String?
+    }
+
+    /// What a finished command left.
+    struct Finished {
+        let status: Int32
+        let output: Data
+        let errors: String
+        /// User CPU seconds.
+        let cpu: Double
+    }
+
+    func file(_ name: String) -> String { "\(folder)/\(name)" }
+
+    static func require(_ condition: Bool, _ claim: @autoclosure () -> String) throws {
+        if !condition { throw Refuted(claim()) }
+    }
+
+    /// The plain guest, as Debian boots it.
+    func plain(_ work: String) -> [String] {
+        ["--kernel", "\(guests)/vmlinuz", "--initrd", "\(guests)/initrd.gz", "--append", "console=ttyS0 panic=-1 quiet work=\(work)", "--cpu", "i686"]
+    }
+
+    /// The same kernel without its own decompression, and little user land.
+    func short(_ extra: String = "") -> [String] {
+        ["--kernel", "\(guests)/vmlinux", "--initrd", "\(guests)/initrd-short.gz",
+         "--append", "console=ttyS0 panic=-1 quiet cryptomgr.notests noisapnp \(extra)", "--cpu", "i686"]
+    }
+
+    /// Runs `hindsight ARGUMENTS`; `type` writes to its standard input.
+    func run(_ arguments: [String], type: ((FileHandle) -> Void)? = nil) throws -> Finished {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: hindsight)
+        process.arguments = arguments
+        let output = file("output-\(UUID().uuidString)")
+        FileManager.default.createFile(atPath: output, contents: nil)
+        FileManager.default.createFile(atPath: output + ".errors", contents: nil)
+        defer {
+            try? FileManager.default.removeItem(atPath: output)
+            try? FileManager.default.removeItem(atPath: output + ".errors")
+        }
+        process.standardOutput = FileHandle(forWritingAtPath: output)
+        process.standardError = FileHandle(forWritingAtPath: output + ".errors")
+        let pipe = Pipe()
+        process.standardInput = type == nil ? FileHandle.nullDevice : pipe
+        let start = Self.childrenCPU
+        try process.run()
+        type?(pipe.fileHandleForWriting)
+        process.waitUntilExit()
+        return Finished(
+            status: process.terminationStatus, output: FileManager.default.contents(atPath: output) ?? Data(),
+            errors: String(decoding: FileManager.default.contents(atPath: output + ".errors") ?? Data(), as: UTF8.self),
+            cpu: Self.childrenCPU - start)
+    }
+
+    /// Runs a command with `--json` and decodes its last line.
+    func report(_ arguments: [String], status: Int32 = 0, type: ((FileHandle) -> Void)? = nil) throws -> Report {
+        let finished = try run(arguments + ["--json"], type: type)
+        try Self.require(finished.status == status, "hindsight \(arguments.joined(separator: " ")): exit code \(finished.status): \(finished.errors)")
+        guard let line = finished.output.split(separator: 0x0A).last else { throw Refuted("hindsight \(arguments[0]) printed nothing") }
+        return try JSONDecoder().decode(Report.self, from: Data(line))
+    }
+
+    /// Replays a trace and requires that it is identical to `recorded`.
+    func replay(_ trace: String, like recorded: Report, _ what: String) throws {
+        let replayed = try report(["replay", trace])
+        try Self.require(
+            replayed.result == "identical" && replayed.position == recorded.position && replayed.digest == recorded.digest,
+            "\(what): \(replayed.result ?? "?") at \(replayed.position), digest \(replayed.digest)")
+    }
+
+    private static var childrenCPU: Double {
+        var usage = rusage()
+        getrusage(Int32(RUSAGE_CHILDREN.rawValue), &usage)
+        return Double(usage.ru_utime.tv_sec) + Double(usage.ru_utime.tv_usec) * 1e-6
+    }
+}
