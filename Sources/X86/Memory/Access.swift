@@ -117,7 +117,15 @@ extension CPU {
     // MARK: By linear address with supervisor privilege: descriptor tables, TSS, frames on an inner stack.
 
     func loadSystem<W: Width>(_ linear: UInt64, as width: W.Type) throws(Fault) -> W {
-        W(truncatingIfNeeded: read(try systemSpan(linear, count: W.byteCount, .read)))
+        let linear = isLongMode ? linear : linear & 0xFFFF_FFFF
+        let entry = core.pointee.supervisorTLB + Int(truncatingIfNeeded: linear &>> 12 & core.pointee.tlbMask)
+        if entry.pointee.read == linear & ~0xFFF | core.pointee.tlbGeneration, linear & 0xFFF <= 0x1000 - W.byteCount,
+            let host = UnsafeRawPointer(bitPattern: entry.pointee.host)
+        {
+            // SAFETY: as in `load`.
+            return host.loadUnaligned(fromByteOffset: Int(truncatingIfNeeded: linear & 0xFFF), as: W.self)
+        }
+        return W(truncatingIfNeeded: read(try systemSpan(linear, count: W.byteCount, .read)))
     }
 
     func storeSystem<W: Width>(_ linear: UInt64, _ value: W) throws(Fault) {
