@@ -29,6 +29,8 @@ struct Board {
     let keyboard: PS2Controller
     let systemControl: SystemControl
     let slots: [Slot]
+    /// The chips of `slots` that may have timers: those that drive an interrupt line, in the board's order.
+    private let timers: ContiguousArray<any Device>
     let ports: Bus
     let memory: Bus
 
@@ -81,6 +83,7 @@ struct Board {
         self.keyboard = keyboard
         self.systemControl = systemControl
         self.slots = slots
+        timers = ContiguousArray(slots.filter { !$0.lines.isEmpty }.map(\.device))
         self.ports = ports
         self.memory = memory
         drive(a20)
@@ -92,13 +95,23 @@ struct Board {
         gate.drive(.keyboard, keyboard.a20)
     }
 
+    /// When the first timer is due. Asked at every boundary: no chip is kept hold of.
+    var nextDeadline: VirtualTime? {
+        var first: VirtualTime?
+        for index in timers.indices {
+            guard let deadline = timers[index].nextDeadline else { continue }
+            if first.map({ deadline < $0 }) ?? true { first = deadline }
+        }
+        return first
+    }
+
     /// The chip whose timer is due first, the one that stands first on the board where several are.
     var earliest: (device: any Device, deadline: VirtualTime)? {
         var best: (device: any Device, deadline: VirtualTime)?
-        for slot in slots {
-            guard let deadline = slot.device.nextDeadline else { continue }
+        for device in timers {
+            guard let deadline = device.nextDeadline else { continue }
             if let best, best.deadline <= deadline { continue }
-            best = (slot.device, deadline)
+            best = (device, deadline)
         }
         return best
     }

@@ -28,13 +28,17 @@ extension Machine {
                 if let stop = apply(event, at: now) { return stop }
             }
             // Then the timers.
-            fireTimers(through: now)
-            if let demanded = outlet.demanded { return Self.stop(demanded) }
+            var deadline = board.nextDeadline
+            if let due = deadline, due <= now {
+                fireTimers(through: now)
+                if let demanded = outlet.demanded { return Self.stop(demanded) }
+                deadline = board.nextDeadline
+            }
             // The processor takes pending traps and interrupts by itself, else it executes.
             processor.interruptLine = board.pic.output
             var budget = min(limit, source.nextPause(after: position))
             if let time { budget = min(budget, clock.firstPosition(reaching: time)) }
-            if let deadline = board.earliest?.deadline { budget = min(budget, clock.firstPosition(reaching: deadline)) }
+            if let deadline { budget = min(budget, clock.firstPosition(reaching: deadline)) }
             precondition(budget > position, "a pause or a deadline lies ahead")
             switch engine.run(until: budget) {
             case .position, .attention: continue
