@@ -45,6 +45,9 @@ let package = Package(
             dependencies: ["RecordReplay", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Tests/soak"),
 
+        // What dispatch costs with as many handlers as an instruction set has.
+        .executableTarget(name: "dispatch-bench", path: "Tests/DispatchBench"),
+
         .testTarget(name: "X86Tests", dependencies: ["X86", "NativeOracle"], exclude: ["Cases"]),
         .testTarget(name: "DevicesTests", dependencies: ["Devices"]),
         .testTarget(name: "VirtualPCTests", dependencies: ["VirtualPC", "TestGuests"]),
