@@ -3,31 +3,31 @@ import X86
 
 /// Virtual time as a function of position (ruling R5): idle time skipped + position x numerator / denominator, from totals
 /// in 128-bit integers, never accumulated.
-struct VirtualClock: Equatable {
+package struct VirtualClock: Equatable {
     /// Hz of the time-stamp counter: it counts nanoseconds.
-    static let timestampFrequency: UInt64 = 1_000_000_000
+    package static let timestampFrequency: UInt64 = 1_000_000_000
 
     /// Virtual nanoseconds a step, as a fraction.
-    let numerator: UInt64
-    let denominator: UInt64
+    package let numerator: UInt64
+    package let denominator: UInt64
     /// Nanoseconds skipped while all vCPUs were halted.
-    var idle: UInt64 = 0
+    package var idle: UInt64 = 0
 
-    init(numerator: UInt64, denominator: UInt64) {
+    package init(numerator: UInt64, denominator: UInt64) {
         precondition(numerator > 0 && denominator > 0, "a clock rate is a positive fraction")
         self.numerator = numerator
         self.denominator = denominator
     }
 
     /// The time of the boundary at `position`; saturates.
-    func time(at position: Position) -> VirtualTime {
+    package func time(at position: Position) -> VirtualTime {
         let wide = position.rawValue.multipliedFullWidth(by: numerator)
         guard wide.high < denominator else { return VirtualTime(nanoseconds: .max) }
         return VirtualTime(nanoseconds: denominator.dividingFullWidth(wide).quotient).advanced(byNanoseconds: idle)
     }
 
     /// The first position whose time is at or past `time` if no more idle time is skipped: the ceiling of the formula.
-    func firstPosition(reaching time: VirtualTime) -> Position {
+    package func firstPosition(reaching time: VirtualTime) -> Position {
         let busy = time.nanoseconds(since: VirtualTime(nanoseconds: idle))
         let wide = busy.multipliedFullWidth(by: denominator)
         guard wide.high < numerator else { return .max }
@@ -36,7 +36,7 @@ struct VirtualClock: Equatable {
     }
 
     /// The time-stamp counter at a time: R5's 1 GHz.
-    func timestamp(at time: VirtualTime) -> UInt64 {
+    package func timestamp(at time: VirtualTime) -> UInt64 {
         Ticks.count(in: time.nanoseconds, frequency: Self.timestampFrequency)
     }
 }
