@@ -1,0 +1,66 @@
+import Guests
+import RecordReplay
+import TestGuests
+import TraceFormat
+import VirtualPC
+import X86
+
+/// Recording and replaying a guest of ours on the real machine.
+struct GuestRun {
+    let path: String
+    let guest: String
+    var options = Recording.Options()
+
+    init(_ guest: String, in folder: String, rungEvery: UInt64 = 20_000) {
+        self.guest = guest
+        path = folder + "/run.hst"
+        options.rungEvery = rungEvery
+        options.slice = 100_000
+        // A guest that does not end by itself is a failure, not a hang.
+        options.untilPosition = Position(50_000_000)
+    }
+
+    func machine(_ knobs: EngineKnobs = EngineKnobs()) throws -> Machine {
+        guard let found = hs_test_guest_named(guest) ?? hs_guest_named(guest) else { throw Missing(guest: guest) }
+        let bytes = [UInt8](UnsafeBufferPointer(start: found.pointee.bytes, count: Int(found.pointee.length)))
+        let source = BootSource.flat(ImageFile(name: guest, bytes: bytes), address: UInt64(HS_GUEST_ADDRESS), mode: .protected)
+        var manifest = Manifest(boot: source.manifestEntry)
+        manifest.memory = 8 << 20
+        let machine = try Machine(manifest: manifest, knobs: knobs)
+        try machine.load(source)
+        return machine
+    }
+
+    /// A guest that is not there.
+    struct Missing: Error { let guest: String }
+
+    @discardableResult
+    func record(
+        _ source: any EventSource, _ knobs: EngineKnobs = EngineKnobs(), console: any ConsoleSink = NoConsole()
+    ) throws -> TraceEnd {
+        let machine = try machine(knobs)
+        let writer = try TraceWriter(path: path, manifest: machine.manifest, snapshot: machine.snapshot())
+        return try Recording(machine, source: source, writer: writer, console: console, options: options).run()
+    }
+
+    func trace() throws -> TraceReader { try TraceReader(path: path, memoryLimit: 1 << 30) }
+
+    func replay(
+        _ knobs: EngineKnobs = EngineKnobs(), to position: Position = .max, console: any ConsoleSink = NoConsole(), slice: UInt64 = 77_777
+    ) throws -> Replay.Result {
+        let trace = try trace()
+        return try Replay(trace, machine: try Replay.machine(of: trace, knobs: knobs), console: console, slice: slice).run(to: position)
+    }
+}
+
+extension EngineKnobs {
+    /// Knobs far from their defaults, which change no bit of a run.
+    static var extremes: [EngineKnobs] {
+        var small = EngineKnobs()
+        (small.tlbEntries, small.blockSlots, small.arenaInstructions) = (1, 1, 256)
+        var flushing = EngineKnobs()
+        // Small caches are flushed fast.
+        (flushing.tlbEntries, flushing.blockSlots, flushing.flushInterval, flushing.poison) = (16, 64, 97, true)
+        return [small, flushing]
+    }
+}
