@@ -37,12 +37,21 @@ static int start_child(HostCPUSandbox *sandbox) {
     return 0;
 }
 
-// Waits for the child's byte. 0: it came; 1: the child is gone, its wait status in *status.
+enum { POLL_MILLISECONDS = 200, PATIENCE_POLLS = 50 };
+
+// Waits for the child's byte. 0: it came; 1: the child is gone, its wait status in *status. A child that makes no
+// progress for ten seconds (its own timer ends loops long before) is killed: the kernel keeps it busy for some reason.
 static int await_child(HostCPUSandbox *sandbox, int *status) {
-    for (;;) {
+    uint32_t seen = sandbox->mailbox->current;
+    for (int polls = 0;; polls++) {
+        if (seen != sandbox->mailbox->current) {
+            seen = sandbox->mailbox->current;
+            polls = 0;
+        }
+        if (polls == PATIENCE_POLLS) kill(sandbox->child, SIGKILL);
         struct pollfd poll_channel = {.fd = sandbox->channel, .events = POLLIN};
         // Another child forked meanwhile may hold the other end open, so an end of file is not waited for alone.
-        poll(&poll_channel, 1, 200);
+        poll(&poll_channel, 1, POLL_MILLISECONDS);
         if (poll_channel.revents & POLLIN) {
             char byte;
             if (read(sandbox->channel, &byte, 1) == 1) return 0;

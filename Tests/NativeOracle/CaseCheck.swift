@@ -11,31 +11,35 @@ package struct CaseFailure: Sendable, CustomStringConvertible {
 package final class CaseCheck {
     private let disassembler = Disassembler()
     private let executor: any Executor
+    /// The text of bytes that are none.
+    private static let noInstruction = "(bad)"
 
     package init(executor: any Executor) { self.executor = executor }
 
     /// The rows of a file that fail. Rows that cite the manual are run only if `includingCited`.
     package func failures(in file: CaseFile, includingCited: Bool) throws -> [CaseFailure] {
         var failures: [CaseFailure] = []
-        var runnable: [(row: CaseRow, trial: Trial, disassembly: Disassembly)] = []
+        var runnable: [(row: CaseRow, trial: Trial, disassembly: Disassembly?)] = []
         for row in file.rows {
             func fail(_ reason: String) { failures.append(CaseFailure(file: file.path, row: row, reason: reason)) }
             let trial = row.trial(disassembler)
             let disassembly = disassembler.decode(row.bytes, mode: row.mode)
-            let text = disassembly.map { disassembler.text(of: $0, at: trial.registers.rip) } ?? "(bad)"
+            let text = disassembly.map { disassembler.text(of: $0, at: trial.registers.rip) } ?? Self.noInstruction
             if row.text != text {
                 fail("disassembles as \"\(text)\"")
             } else if row.expectation == nil {
                 fail("has no expectation: fill it in with tools/oracle cases --write")
-            } else if let disassembly, row.citation == nil || includingCited {
+            } else if row.citation == nil || includingCited {
                 runnable.append((row, trial, disassembly))
             }
         }
         let outcomes = try executor.run(runnable.map(\.trial))
         for ((row, trial, disassembly), actual) in zip(runnable, outcomes) {
             guard let expected = row.outcome(of: trial, disassembler) else { continue }
-            let undefined = executor.leavesUndefined ? Undefined.flags(of: disassembly, in: trial) : []
-            let differences = Comparison.differences(expected: expected, actual: actual, of: trial, ignoring: undefined)
+            var corrected = expected
+            if executor.followsRulings { corrected = Ruled.corrected(expected, toMatch: actual, of: trial, disassembly) }
+            let undefined = executor.leavesUndefined ? disassembly.map { Undefined.flags(of: $0, in: trial) } ?? [] : []
+            let differences = Comparison.differences(expected: corrected, actual: actual, of: trial, ignoring: undefined)
             guard !differences.isEmpty else { continue }
             failures.append(
                 CaseFailure(
@@ -54,18 +58,15 @@ package final class CaseCheck {
             guard case .row(var row) = file.lines[index], row.text == nil || row.expectation == nil else { continue }
             func fail(_ reason: String) { failures.append(CaseFailure(file: file.path, row: row, reason: reason)) }
             let trial = row.trial(disassembler)
-            guard let disassembly = disassembler.decode(row.bytes, mode: row.mode) else {
-                fail("is no instruction")
-                continue
-            }
-            row.text = row.text ?? disassembler.text(of: disassembly, at: trial.registers.rip)
+            let disassembly = disassembler.decode(row.bytes, mode: row.mode)
+            row.text = row.text ?? disassembly.map { disassembler.text(of: $0, at: trial.registers.rip) } ?? Self.noInstruction
             if row.expectation == nil && row.citation == nil {
-                guard !disassembly.entersKernel else {
+                guard disassembly?.entersKernel != true else {
                     fail("would enter the host's kernel: state the expectation and cite the manual")
                     continue
                 }
                 let outcome = try executor.run([trial])[0]
-                row.expectation = CaseExpectation(outcome, of: trial, length: disassembly.length)
+                row.expectation = CaseExpectation(outcome, of: trial, length: disassembly?.length ?? row.bytes.count)
                 if row.expectation == nil { fail("ended on the host as: \(Comparison.text(of: outcome.ending))") }
             }
             filled += 1

@@ -44,7 +44,11 @@ extension CaseAssignment.Target {
         return names
     }()
 
-    private static let systemPrefixes = ["cr", "dr", "msr", "cpl", "iopl", "gdtr", "idtr", "ldtr", "tr", "efer", "mode"]
+    /// Fields of system level are called as `State.fields` in X86 calls them: `cr0`, `gdtr.base`, `msr.lstar`, `fs.base`.
+    private static func isSystem(_ name: String) -> Bool {
+        let isControl = name.utf8.count == 3 && (name.hasPrefix("cr") || name.hasPrefix("dr"))
+        return isControl || name.contains(".") || ["cpl", "efer", "activity", "pendingDebug"].contains(name)
+    }
 
     /// What a name stands for in a mode; nil if it is none there. Memory is not a name.
     package static func named(_ name: String, mode: Mode) -> Self? {
@@ -62,7 +66,7 @@ extension CaseAssignment.Target {
         if let flag = Flags.named(name) { return .flag(flag, name: name) }
         if let segment = CaseAssignment.Segment(rawValue: name) { return .segment(segment) }
         if let field = fx[name] { return field }
-        return systemPrefixes.contains { name.hasPrefix($0) } ? .system(name: name) : nil
+        return isSystem(name) ? .system(name: name) : nil
     }
 
     /// The name by which a whole general register is printed.

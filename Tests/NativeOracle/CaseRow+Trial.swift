@@ -29,6 +29,8 @@ extension CaseRow {
                 trial.memory.append(MemoryBytes(address: address, bytes: input.bytes))
             case .fx(let offset, let width, _):
                 trial.fx?.replaceSubrange(offset..<offset + width, with: input.bytes)
+            case .system, .faultAddress:
+                trial.system.append(SystemField(name: input.target.name, value: input.value))
             default:
                 trial.registers.assign(input)
             }
@@ -56,7 +58,11 @@ extension CaseRow {
             case .faultAddress:
                 if case .exception(let vector, let errorCode, _) = outcome.ending {
                     outcome.ending = .exception(vector: vector, errorCode: errorCode, address: change.value)
+                } else {
+                    outcome.system.append(SystemField(name: change.target.name, value: change.value))
                 }
+            case .system(let name):
+                outcome.system.append(SystemField(name: name, value: change.value))
             case .memory(let address, _):
                 after.apply([MemoryBytes(address: address, bytes: change.bytes)])
             case .fx(let offset, let width, _):

@@ -7,6 +7,21 @@ package struct Difference: Equatable, Sendable {
 
 /// Outcomes of one trial side by side.
 package enum Comparison {
+    /// What differs between a trial's outcome on the oracle and on an executor that is held against it. What the rulings
+    /// decide otherwise and what the oracle leaves undefined does not count.
+    package static func differences(
+        oracle: any Executor, _ expected: Outcome, subject: any Executor, _ actual: Outcome, of trial: Trial,
+        _ disassembly: Disassembly?
+    ) -> [Difference] {
+        var corrected = expected
+        if subject.followsRulings && !oracle.followsRulings {
+            corrected = Ruled.corrected(expected, toMatch: actual, of: trial, disassembly)
+        }
+        var undefined: Flags = []
+        if oracle.leavesUndefined != subject.leavesUndefined, let disassembly { undefined = Undefined.flags(of: disassembly, in: trial) }
+        return differences(expected: corrected, actual: actual, of: trial, ignoring: undefined)
+    }
+
     /// What differs between two outcomes; `undefined` flags do not count.
     package static func differences(
         expected: Outcome, actual: Outcome, of trial: Trial, ignoring undefined: Flags
@@ -31,10 +46,14 @@ package enum Comparison {
         }
         for segment in CaseAssignment.Segment.allCases {
             compare(
-                segment.rawValue, hex(UInt64(expected.registers[keyPath: segment.path])),
-                hex(UInt64(actual.registers[keyPath: segment.path])))
+                segment.rawValue, hex(UInt64(Self.selector(expected.registers, segment))),
+                hex(UInt64(Self.selector(actual.registers, segment))))
         }
         compareMemory(expected, actual, of: trial, into: &differences)
+        for name in Set((expected.system + actual.system).map(\.name)).sorted() {
+            func value(_ outcome: Outcome) -> String { outcome.system.first { $0.name == name }.map { hex($0.value) } ?? "unchanged" }
+            compare(name, value(expected), value(actual))
+        }
         if let first = expected.fx, let second = actual.fx {
             for target in CaseAssignment.Target.printedFields {
                 guard case .fx(let offset, let width, let name) = target else { continue }
@@ -49,6 +68,7 @@ package enum Comparison {
 
     /// The same answer as `differences` being empty, without making texts.
     private static func agree(_ first: Outcome, _ second: Outcome, _ trial: Trial, _ undefined: Flags) -> Bool {
+        if first.ending == .endless && second.ending == .endless { return true }
         let mode = trial.mode
         var mask = SIMD16<UInt64>(repeating: mode.registerMask)
         if mode.registerCount == 8 { mask.highHalf = SIMD8(repeating: 0) }
@@ -57,11 +77,17 @@ package enum Comparison {
             && first.registers.gpr & mask == second.registers.gpr & mask
             && first.registers.rip == second.registers.rip
             && (first.registers.rflags ^ second.registers.rflags) & compared == 0
-            && first.registers.es == second.registers.es && first.registers.cs == second.registers.cs
-            && first.registers.ss == second.registers.ss && first.registers.ds == second.registers.ds
-            && first.registers.fs == second.registers.fs && first.registers.gs == second.registers.gs
+            && CaseAssignment.Segment.allCases.allSatisfy { selector(first.registers, $0) == selector(second.registers, $0) }
             && first.changeCount == second.changeCount && first.changes == second.changes
+            && first.system.sorted { $0.name < $1.name } == second.system.sorted { $0.name < $1.name }
             && agreeFX(first.fx, second.fx)
+    }
+
+    /// A selector as it can be told at user level: the host's IRET to the sandbox's handler makes each null selector 0
+    /// (Intel SDM Vol. 2A, "IRET", RETURN-TO-OUTER-PRIVILEGE-LEVEL).
+    private static func selector(_ registers: Registers, _ segment: CaseAssignment.Segment) -> UInt16 {
+        let selector = registers[keyPath: segment.path]
+        return selector < 4 && segment != .ss ? 0 : selector
     }
 
     private static func agreeFX(_ first: [UInt8]?, _ second: [UInt8]?) -> Bool {
@@ -90,6 +116,35 @@ package enum Comparison {
             differences.append(
                 Difference(field: "bytes changed", expected: "\(expected.changeCount)", actual: "\(actual.changeCount)"))
         }
+    }
+
+    /// Every field that one of the outcomes changed, before and after, with a mark where they differ.
+    package static func sideBySide(
+        trial: Trial, expected: Outcome, actual: Outcome, marked: Set<String>, names: (String, String)
+    ) -> String {
+        let untouched = Outcome(ending: .retired, registers: trial.registers, fx: trial.fx)
+        let first = differences(expected: untouched, actual: expected, of: trial, ignoring: [])
+        let second = differences(expected: untouched, actual: actual, of: trial, ignoring: [])
+        var rows: [[String]] = [["", "before", names.0, names.1, ""]]
+        var fields: [String] = ["ending"]
+        for difference in first + second where !fields.contains(difference.field) { fields.append(difference.field) }
+        for field in fields {
+            let before = (first + second).first { $0.field == field }?.expected ?? ""
+            func after(_ differences: [Difference]) -> String { differences.first { $0.field == field }?.actual ?? before }
+            let values = field == "ending" ? ["", text(of: expected.ending), text(of: actual.ending)] : [before, after(first), after(second)]
+            rows.append([field] + values + [marked.contains(field) ? "<-- differs" : ""])
+        }
+        var inputs: [String] = []
+        for index in 0..<trial.mode.registerCount {
+            let name = CaseAssignment.Target.general(index, mode: trial.mode).name
+            inputs.append("\(name)=\(hex(trial.registers.gpr[index] & trial.mode.registerMask))")
+        }
+        inputs.append("rflags=\(hex(trial.registers.rflags))")
+        let widths = (0..<4).map { column in rows.map { $0[column].utf8.count }.max() ?? 0 }
+        let table = rows.map { row in
+            "    " + (0..<4).map { pad(row[$0], widths[$0]) }.joined(separator: "  ") + "  " + row[4]
+        }
+        return (["    inputs   " + inputs.joined(separator: " ")] + table).joined(separator: "\n")
     }
 
     package static func text(of ending: Ending) -> String {

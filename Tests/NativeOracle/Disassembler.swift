@@ -123,8 +123,15 @@ extension Disassembly {
     var entersKernel: Bool {
         switch mnemonic {
         case ZYDIS_MNEMONIC_SYSCALL, ZYDIS_MNEMONIC_SYSENTER, ZYDIS_MNEMONIC_VMCALL, ZYDIS_MNEMONIC_VMMCALL: true
-        case ZYDIS_MNEMONIC_INT: operand(0).imm.value.u == 0x80
+        case ZYDIS_MNEMONIC_INT: operand(0).imm.value.u & 0xff == 0x80
         default: false
         }
+    }
+
+    /// The base register of a memory operand. Zydis 4.0 names R13D where a SIB byte says that there is no base, if the
+    /// address size is 32 bits and REX.B is set (Intel SDM Vol. 2A table 2-5).
+    func base(of operand: ZydisDecodedOperand) -> ZydisRegister {
+        let modRM = instruction.raw.modrm
+        return operand.mem.base == ZYDIS_REGISTER_R13D && modRM.mod == 0 && modRM.rm == 4 ? ZYDIS_REGISTER_NONE : operand.mem.base
     }
 }

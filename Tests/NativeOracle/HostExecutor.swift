@@ -6,6 +6,7 @@ package final class HostExecutor: Executor {
     /// How many changed bytes an outcome lists.
     package static let changeLimit = Int(HOST_CPU_CHANGE_LIMIT)
     package var leavesUndefined: Bool { !Self.showsAdoptedFlags }
+    package let followsRulings = false
     private let sandbox: OpaquePointer
 
     package init() throws(OracleError) {
@@ -48,6 +49,7 @@ package final class HostExecutor: Executor {
 
     private func place(_ trial: Trial, slot: Int) throws(OracleError) {
         guard trial.mode == .bits64 || hasSegments else { throw .noSegments }
+        guard trial.system.isEmpty else { throw .trialTooLarge("state of system level, in a row that must cite the manual") }
         let patchBytes = trial.memory.reduce(0) { $0 + $1.bytes.count }
         guard trial.bytes.count <= Int(HOST_CPU_CODE_LIMIT), trial.address >= Sandbox.code,
             trial.address + UInt32(trial.bytes.count) <= Sandbox.code + Sandbox.page

@@ -1,10 +1,12 @@
+import Glibc
 import X86
 
 /// Runs trials on our interpreter: at CPL 3 under paging, with the sandbox's memory and segments at the same linear
-/// addresses as on the host. Each exception goes through the IDT to a HLT at CPL 0, and is read off the frame there.
+/// addresses as on the host. Each exception goes through the IDT to a loop at CPL 0, and is read off the frame there.
 package final class InterpreterExecutor: Executor {
     package let name: String
     package let leavesUndefined = false
+    package let followsRulings = true
     private let processor: Processor
     private let interpreter: Interpreter
     private let bus = NoBus()
@@ -33,13 +35,19 @@ package final class InterpreterExecutor: Executor {
     }
 
     package func run(_ trials: [Trial]) throws -> [Outcome] {
-        trials.map(run)
+        for trial in trials {
+            if let unknown = trial.system.first(where: { !SystemFields.names.contains($0.name) }) {
+                throw OracleError.unknownField(unknown.name)
+            }
+        }
+        return trials.map(run)
     }
 
     private func run(_ trial: Trial) -> Outcome {
         place(trial)
-        processor.state = kernel.state(for: trial)
-        let ending = runToHalt()
+        let start = kernel.state(for: trial)
+        processor.state = start
+        let ending = runToHandler()
         var state = processor.state
         var outcome: Outcome
         if let ending {
@@ -49,6 +57,11 @@ package final class InterpreterExecutor: Executor {
         }
         if trial.fx != nil { outcome.fx = state.fpu.fxImage }
         takeChanges(into: &outcome)
+        if !trial.system.isEmpty {
+            outcome.system = SystemFields.changes(from: start, to: state)
+            // Delivery itself writes CR2.
+            if case .exception(14, _, _) = outcome.ending { outcome.system.removeAll { $0.name == "cr2" } }
+        }
         let fill = [UInt8](repeating: 0xcc, count: trial.bytes.count)
         processor.memory.write(PhysicalAddress(UInt64(trial.address)), fill)
         return outcome
@@ -85,15 +98,19 @@ package final class InterpreterExecutor: Executor {
         }
     }
 
-    /// Nil once an exception handler has halted.
-    private func runToHalt() -> Ending? {
+    /// Nil once an exception handler has been entered.
+    private func runToHandler() -> Ending? {
+        var limit: UInt64 = 4
         while true {
-            switch interpreter.run(until: Position(Self.stepLimit)) {
+            switch interpreter.run(until: Position(limit)) {
             case .attention: continue
-            case .halted: return nil
-            case .position: return .endless
+            case .halted: return .retired
             case .tripleFault: return .stopped("triple fault")
             case .unimplemented: return .unimplemented
+            case .position:
+                if kernel.vector(atHandler: processor.state.rip) != nil { return nil }
+                if limit > Self.stepLimit { return .endless }
+                limit *= 8
             }
         }
     }
@@ -101,7 +118,7 @@ package final class InterpreterExecutor: Executor {
     /// The outcome as the exception frame on the CPL 0 stack shows it (Intel SDM Vol. 3A 6.12.1, 6.14.2).
     private func readFrame(_ state: inout State, of trial: Trial) -> Outcome {
         guard let vector = kernel.vector(atHandler: state.rip) else {
-            return Outcome(ending: .stopped("halted at 0x" + String(state.rip, radix: 16)), registers: Registers(state))
+            return Outcome(ending: .stopped("at CPL 0 at 0x" + String(state.rip, radix: 16)), registers: Registers(state))
         }
         var slots = kernel.frame(in: processor.memory, stackPointer: state.gpr[GPR.rsp])
         var errorCode: UInt32 = 0
@@ -129,6 +146,15 @@ package final class InterpreterExecutor: Executor {
         return outcome
     }
 
+    /// Whether a page holds what an image holds from `index` on.
+    private static func equal(_ page: UnsafeRawBufferPointer, _ image: [UInt8], from index: Int) -> Bool {
+        image.withUnsafeBytes { bytes in
+            precondition(index + page.count <= bytes.count, "a page of the image")
+            // SAFETY: both sides have page.count bytes.
+            return memcmp(page.baseAddress!, bytes.baseAddress! + index, page.count) == 0
+        }
+    }
+
     /// Notes what memory the trial changed, and puts the background back.
     private func takeChanges(into outcome: inout Outcome) {
         var start = 0
@@ -136,14 +162,14 @@ package final class InterpreterExecutor: Executor {
             for page in stride(from: range.lowerBound, to: range.upperBound, by: Int(Sandbox.page)) {
                 let index = start + Int(page - range.lowerBound)
                 let content = processor.memory.page(processor.memory.pageIndex(of: UInt64(page)))
-                let expected = before.bytes[index..<index + content.count]
-                if !content.elementsEqual(expected) {
+                if !Self.equal(content, before.bytes, from: index) {
                     for offset in 0..<content.count where content[offset] != before.bytes[index + offset] {
                         outcome.changes.append(MemoryChange(address: page + UInt32(offset), value: content[offset]))
                     }
                 }
-                let standard = backgroundImage.bytes[index..<index + content.count]
-                if !content.elementsEqual(standard) { writeMemory(standard, from: index) }
+                if !Self.equal(content, backgroundImage.bytes, from: index) {
+                    writeMemory(backgroundImage.bytes[index..<index + content.count], from: index)
+                }
             }
             start += range.count
         }
@@ -159,7 +185,7 @@ private final class NoBus: SystemBus {
     func readMMIO(_ address: PhysicalAddress, width: Int) -> UInt64 { .max }
     func writeMMIO(_ address: PhysicalAddress, width: Int, value: UInt64) {}
     func acknowledgeInterrupt() -> UInt8 { 0xff }
-    func timestampCounter() -> UInt64 { 0 }
+    func timestampCounter() -> UInt64 { 0x1122_3344_5566_7788 }
 }
 
 extension Registers {

@@ -24,6 +24,8 @@ package struct Outcome: Equatable, Sendable {
     package var changeCount: Int
     /// The FXSAVE image, if the trial had one.
     package var fx: [UInt8]?
+    /// Fields of system level that the trial changed.
+    package var system: [SystemField] = []
 
     package init(
         ending: Ending, registers: Registers, changes: [MemoryChange] = [], changeCount: Int = 0, fx: [UInt8]? = nil
@@ -53,6 +55,8 @@ package protocol Executor: AnyObject {
     var name: String { get }
     /// Whether flags that the manual leaves undefined are not those of X86.docc, Undefined.md.
     var leavesUndefined: Bool { get }
+    /// Whether it is bound by DESIGN's rulings, which decide otherwise than processors here and there.
+    var followsRulings: Bool { get }
     /// Runs each trial from a fresh state; outcomes in the same order.
     func run(_ trials: [Trial]) throws -> [Outcome]
 }
@@ -67,8 +71,8 @@ package enum OracleError: Error, Equatable, CustomStringConvertible {
     case trialTooLarge(String)
     /// A file could not be read or written.
     case file(path: String, reason: String)
-    /// Nothing could be made of the bytes of a row.
-    case undecodable(String)
+    /// The processor's state has no field of this name.
+    case unknownField(String)
 
     package var description: String {
         switch self {
@@ -76,7 +80,7 @@ package enum OracleError: Error, Equatable, CustomStringConvertible {
         case .noSegments: "the kernel grants no LDT segments (modify_ldt), so 32- and 16-bit code cannot run"
         case .trialTooLarge(let what): "the trial does not fit the sandbox: \(what)"
         case .file(let path, let reason): "\(path): \(reason)"
-        case .undecodable(let bytes): "not an instruction: \(bytes)"
+        case .unknownField(let name): "the processor's state has no field \(name)"
         }
     }
 }

@@ -71,6 +71,17 @@ package struct MemoryBytes: Equatable, Sendable {
     }
 }
 
+/// A field of the processor's state that only the system level can tell, by the name that `State.fields` gives it.
+package struct SystemField: Equatable, Sendable {
+    package var name: String
+    package var value: UInt64
+
+    package init(name: String, value: UInt64) {
+        self.name = name
+        self.value = value
+    }
+}
+
 /// One run of a few bytes of code: what it finds.
 package struct Trial: Sendable {
     package var mode: Mode
@@ -83,6 +94,8 @@ package struct Trial: Sendable {
     package var background: UInt64 = 0
     /// An FXSAVE image to begin with (Intel SDM Vol. 1 10.5.1); nil: x87 and SSE state are of no interest.
     package var fx: [UInt8]?
+    /// State of system level that is not as it is around user code; `cpl` 0 runs the trial in the kernel's segments.
+    package var system: [SystemField] = []
 
     /// `bytes` at the start of the code page with the sandbox's own segments, the stack pointer amid the stack page
     /// and all else zero.

@@ -2,7 +2,7 @@ import CHostCPU
 import X86
 
 /// The system level around a trial on our own processor: page tables, descriptor tables, a TSS, and an IDT whose every
-/// handler is a HLT. What of it user code can tell is as on the host.
+/// handler is an endless loop. What of it user code can tell is as on the host.
 package struct UserModeKernel {
     /// The paging and privilege machinery of a trial.
     package enum Kind: Sendable {
@@ -34,12 +34,13 @@ package struct UserModeKernel {
     private static let stackTop = stackPage + 0xff0
     private static let tssSelector: UInt16 = 0x40
     private static let ldtSelector: UInt16 = 0x50
+    private static let freeTSSSelector: UInt16 = 0x60
 
     package init(kind: Kind) { self.kind = kind }
 
-    /// A handler's vector from RIP behind its HLT.
+    /// The vector of the handler at RIP.
     func vector(atHandler rip: UInt64) -> UInt8? {
-        let offset = rip &- Self.handlers &- 1
+        let offset = rip &- Self.handlers
         return offset < 256 * 16 && offset % 16 == 0 ? UInt8(offset / 16) : nil
     }
 
@@ -66,8 +67,8 @@ package struct UserModeKernel {
         parts.append((PhysicalAddress(Self.ldt), Self.bytes(of: Sandbox.localDescriptors)))
         parts.append((PhysicalAddress(Self.tss), taskState))
         parts.append((PhysicalAddress(Self.idt), Self.bytes(of: (0..<256).flatMap(gate))))
-        var stubs = [UInt8](repeating: 0xf4, count: 0x1000)
-        for index in stubs.indices where index % 16 != 0 { stubs[index] = 0x0b }
+        // JMP $, every 16 bytes.
+        let stubs = (0..<256).flatMap { _ in [0xeb, 0xfe] + [UInt8](repeating: 0xcc, count: 14) }
         parts.append((PhysicalAddress(Self.handlers), stubs))
         return parts
     }
@@ -120,6 +121,8 @@ package struct UserModeKernel {
             table[index] = limit & 0xffff | (base & 0xff_ffff) << 16 | type << 40 | (base >> 24 & 0xff) << 56
         }
         system(Int(Self.tssSelector >> 3), base: Self.tss, limit: 0x67, type: 0x8b)
+        // For LTR: not busy.
+        system(Int(Self.freeTSSSelector >> 3), base: Self.tss, limit: 0x67, type: 0x89)
         system(Int(Self.ldtSelector >> 3), base: Self.ldt, limit: UInt64(Sandbox.localDescriptors.count * 8 - 1), type: 0x82)
         return table
     }
@@ -131,6 +134,8 @@ package struct UserModeKernel {
         }
         store(4, Self.stackTop, kind == .long ? 8 : 4)
         if kind == .legacy { store(8, UInt64(kernelData), 2) }
+        // Every gate takes this stack, so that no frame comes to lie on a trial's own.
+        if kind == .long { store(0x24, Self.stackTop, 8) }
         store(0x66, 0x68, 2)
         return bytes
     }
@@ -142,7 +147,8 @@ package struct UserModeKernel {
         let offset = Self.handlers + UInt64(vector) * 16
         // INT3 and INTO may be used at CPL 3; every other INT n is a general-protection fault there.
         let privilege: UInt64 = vector == 3 || vector == 4 ? 0x60 : 0
-        let low = offset & 0xffff | UInt64(kernelCode) << 16 | (0x8e | privilege) << 40 | (offset >> 16 & 0xffff) << 48
+        let stackTable: UInt64 = kind == .long ? 1 : 0
+        let low = offset & 0xffff | UInt64(kernelCode) << 16 | stackTable << 32 | (0x8e | privilege) << 40 | (offset >> 16 & 0xffff) << 48
         return kind == .long ? [low, offset >> 32] : [low]
     }
 
@@ -165,7 +171,7 @@ package struct UserModeKernel {
         let registers = trial.registers
         for index in 0..<16 { state.gpr[index] = registers.gpr[index] }
         state.rip = registers.rip
-        state.rflags = registers.rflags | Flag.fixed | Flag.if
+        state.rflags = registers.rflags | Flag.fixed
         state.segments[SegmentIndex.es] = Self.segment(registers.es)
         state.segments[SegmentIndex.cs] = Self.segment(registers.cs)
         state.segments[SegmentIndex.ss] = Self.segment(registers.ss)
@@ -195,6 +201,12 @@ package struct UserModeKernel {
             state.efer = EFER.nxe
             state.pdpte[0] = Self.directory | Entry.present
         }
+        if trial.system.contains(SystemField(name: "cpl", value: 0)) {
+            state.cpl = 0
+            state.segments[SegmentIndex.cs] = Self.segment(trial.mode == .bits64 ? 0x10 : 0x08)
+            state.segments[SegmentIndex.ss] = Self.segment(kernelData)
+        }
+        SystemFields.assign(trial.system, to: &state)
         if let fx = trial.fx { state.fpu = FloatingPointState(fxImage: fx) }
         return state
     }

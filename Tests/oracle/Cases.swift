@@ -13,14 +13,18 @@ struct Cases: ParsableCommand {
     @Flag(help: "Fill in the missing expectations and disassemblies.")
     var write = false
 
+    @Flag(help: "Verify on the interpreter instead, rows that cite the manual included.")
+    var interpreter = false
+
     @Argument(help: "The .cases files.")
     var files: [String]
 
     func run() throws {
+        if write && interpreter { throw ValidationError("expectations never come from the interpreter") }
         if write && !HostExecutor.showsAdoptedFlags {
             throw ValidationError("--write needs an Intel host: rows hold the undefined flags that Intel processors show")
         }
-        let check = CaseCheck(executor: try HostExecutor())
+        let check = CaseCheck(executor: interpreter ? try InterpreterExecutor(kernel: .long) : try HostExecutor())
         var failures: [CaseFailure] = []
         for path in files {
             var file = try CaseFile(path: path, text: readText(path))
@@ -30,9 +34,9 @@ struct Cases: ParsableCommand {
                 print("\(path): \(filled) of \(file.rows.count) rows filled in")
                 failures += unfilled
             } else {
-                let failed = try check.failures(in: file, includingCited: false)
-                let run = file.rows.count { $0.citation == nil }
-                print("\(path): \(run) rows run on the host, \(file.rows.count - run) cite the manual, \(failed.count) failed")
+                let failed = try check.failures(in: file, includingCited: interpreter)
+                let run = file.rows.count { interpreter || $0.citation == nil }
+                print("\(path): \(run) rows run, \(file.rows.count - run) cite the manual, \(failed.count) failed")
                 failures += failed
             }
         }

@@ -6,5 +6,6 @@ struct Oracle: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "oracle",
         abstract: "Holds our processor against the host's CPU.",
-        subcommands: [Cases.self])
+        subcommands: [Random.self, Cases.self],
+        defaultSubcommand: Random.self)
 }

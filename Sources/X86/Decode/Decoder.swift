@@ -77,6 +77,12 @@ package struct Decoder {
         for index in 0..<min(Int(decoded.operand_count_visible), 4) {
             set(operands[index], index, &instruction, &immediates)
         }
+        if instruction.modRM & 0xC7 == 0x04, instruction.base == 13, decoded.raw.sib.base == 5 {
+            // No base but a displacement, whatever REX.B says (Intel SDM Vol. 2A table 2-5); Zydis 4.0 takes it for R13D where
+            // the address size is 32 bits.
+            instruction.base = 17
+            instruction.displacement = UInt64(bitPattern: decoded.raw.disp.value)
+        }
         guard let handler = table.handler(for: instruction) else {
             if table.exists(instruction, set: decoded.meta.isa_set) {
                 instruction.handler = { _, _ in Retire.unimplemented }

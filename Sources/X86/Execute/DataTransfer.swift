@@ -106,7 +106,9 @@ private func signExtendingMove(for instruction: borrowing Instruction) -> Handle
             d: { movsx($0.cpu, $1.instruction, UInt16.self, UInt32.self) },
             q: { movsx($0.cpu, $1.instruction, UInt16.self, UInt64.self) })
     case 4:
+        // MOVSXD r16, r/m16: the decoder calls its source a doubleword.
         instruction.byWidth(
+            w: { movsx($0.cpu, $1.instruction, UInt16.self, UInt16.self) },
             d: { movsx($0.cpu, $1.instruction, UInt32.self, UInt32.self) },
             q: { movsx($0.cpu, $1.instruction, UInt32.self, UInt64.self) })
     default: nil

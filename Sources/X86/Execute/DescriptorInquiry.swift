@@ -45,13 +45,13 @@ private func verify(_ cpu: CPU, _ instruction: InstructionReference, write: Bool
 private func adjustPrivilege(_ cpu: CPU, _ instruction: InstructionReference) -> Status {
     guard cpu.usesDescriptors else { return cpu.raise(.invalidOpcode) }
     guard let wanted = cpu.read(instruction, 1, as: UInt16.self) else { return Retire.fault }
-    var raised = false
-    let done = cpu.update(instruction, 0) { (selector: UInt16) in
-        raised = selector & 3 < wanted & 3
-        return raised ? selector & ~3 | wanted & 3 : selector
+    // Written only where it changes (Undefined.md).
+    guard let selector = cpu.read(instruction, 0, as: UInt16.self) else { return Retire.fault }
+    let raises = selector & 3 < wanted & 3
+    if raises {
+        guard cpu.write(instruction, 0, selector & ~3 | wanted & 3) else { return Retire.fault }
     }
-    guard done else { return Retire.fault }
-    cpu.setZero(raised)
+    cpu.setZero(raises)
     return Retire.next
 }
 

@@ -5,7 +5,8 @@ func farReturn(_ cpu: CPU, _ instruction: InstructionReference) -> Status {
         // CA has an immediate, CB leaves it 0.
         let released = instruction.pointee.immediate & 0xFFFF
         let rip = try cpu.stackItem(0, size: size)
-        let selector = UInt16(truncatingIfNeeded: try cpu.stackItem(size, size: size))
+        // Of the selector's slot only the selector is read, as by POP (Undefined.md).
+        let selector = UInt16(truncatingIfNeeded: try cpu.stackItem(size, size: 2))
         guard cpu.usesDescriptors else {
             let code = cpu.realSegment(SegmentIndex.cs, selector)
             guard rip <= UInt64(code.limit) else { throw .generalProtection(0) }

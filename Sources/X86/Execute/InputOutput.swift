@@ -78,8 +78,20 @@ private func output<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _
     }
 }
 
+/// The check of the port comes before the count: a REP INS or REP OUTS of none may still be refused.
+private func mayBegin<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Bool {
+    do throws(Fault) {
+        try cpu.checkPort(PortNumber(truncatingIfNeeded: cpu.state.gpr[GPR.rdx]), count: W.byteCount)
+        return true
+    } catch {
+        cpu.core.pointee.fault = error
+        return false
+    }
+}
+
 private func ins<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
-    cpu.iterate(instruction) {
+    guard mayBegin(cpu, instruction, W.self) else { return Retire.fault }
+    return cpu.iterate(instruction) {
         do throws(Fault) {
             let mask = instruction.pointee.addressMask
             let port = PortNumber(truncatingIfNeeded: cpu.state.gpr[GPR.rdx])
@@ -98,7 +110,8 @@ private func ins<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W
 }
 
 private func outs<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
-    cpu.iterate(instruction) {
+    guard mayBegin(cpu, instruction, W.self) else { return Retire.fault }
+    return cpu.iterate(instruction) {
         do throws(Fault) {
             let mask = instruction.pointee.addressMask
             let port = PortNumber(truncatingIfNeeded: cpu.state.gpr[GPR.rdx])

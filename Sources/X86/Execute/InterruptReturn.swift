@@ -88,7 +88,7 @@ extension CPU {
             enterCode(code.segment(selector: selector), cpl: level, at: rip)
         } else {
             let pointer = try stackItem(3 * size, size: size)
-            let stack = try returnStack(UInt16(truncatingIfNeeded: try stackItem(4 * size, size: size)), level: level, code: code)
+            let stack = try returnStack(UInt16(truncatingIfNeeded: try stackItem(4 * size, size: 2)), level: level, code: code)
             try checkTarget(rip, in: code)
             try markAccessed(selector, code, stack)
             setFlags(flags, mask: mask)

@@ -28,8 +28,10 @@ private func bound<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _:
     let segment = Int(instruction.pointee.segment)
     let address = cpu.effectiveAddress(instruction)
     let index = cpu.register(instruction.pointee.operands[unchecked: 0].register, as: W.self).signed
-    guard let lower = cpu.load(segment, address, as: W.self),
-        let upper = cpu.load(segment, (address &+ W.byteCount) & instruction.pointee.addressMask, as: W.self)
-    else { return Retire.fault }
-    return index < lower.signed || index > upper.signed ? cpu.raise(.bound) : Retire.next
+    guard let lower = cpu.load(segment, address, as: W.self) else { return Retire.fault }
+    // Processors do not look at the upper bound where the lower one is violated.
+    if index < lower.signed { return cpu.raise(.bound) }
+    let second = (address &+ W.byteCount) & instruction.pointee.addressMask
+    guard let upper = cpu.load(segment, second, as: W.self) else { return Retire.fault }
+    return index > upper.signed ? cpu.raise(.bound) : Retire.next
 }

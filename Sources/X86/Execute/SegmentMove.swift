@@ -115,10 +115,11 @@ func segmentPop(for instruction: borrowing Instruction) -> Handler? {
 }
 
 private func pop<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
-    guard let value = cpu.peek(as: W.self) else { return Retire.fault }
+    // Of the slot only the selector is read, whatever its size (Undefined.md).
+    guard let selector = cpu.peek(as: UInt16.self) else { return Retire.fault }
     let index = Int(instruction.pointee.operands[unchecked: 0].register)
     return cpu.attempt { () throws(Fault) -> Status in
-        let segment = try cpu.checkedSegment(index, UInt16(truncatingIfNeeded: value))
+        let segment = try cpu.checkedSegment(index, selector)
         cpu.popped(W.byteCount)
         cpu.setSegment(index, segment)
         if index == SegmentIndex.ss { cpu.shadowStackLoad() }

@@ -50,8 +50,8 @@ extension CPU {
     /// Under REP each iteration commits and counts as a step, the loop going on while the budget lasts: a store to watched code,
     /// a device access or a single step ends it after that iteration (rulings R5, R9 and R21). `run` may perform several
     /// iterations at once, at most as many as it is given, and says how many; 0: none, `once` is to do it.
-    /// `compares`: REP and REPNE also look at ZF. `indices`: the registers that a count of 0 leaves cut to the address size, like
-    /// the count itself (Undefined.md).
+    /// `compares`: REP and REPNE also look at ZF. `indices`: the registers that REP cuts to the address size before anything
+    /// else, like the count (Undefined.md).
     @inline(__always)
     func iterate(
         _ instruction: InstructionReference, compares: Bool = false, indices: (Int, Int)? = nil,
@@ -61,14 +61,14 @@ extension CPU {
         if prefixes.isDisjoint(with: [.rep, .repne]) { return once() ? Retire.next : Retire.fault }
         let mask = instruction.pointee.addressMask
         var count = state.gpr[unchecked: GPR.rcx] & mask
-        if count == 0 {
-            setAddressRegister(GPR.rcx, 0, mask: mask)
-            if let indices {
-                setAddressRegister(indices.0, state.gpr[unchecked: indices.0], mask: mask)
-                setAddressRegister(indices.1, state.gpr[unchecked: indices.1], mask: mask)
-            }
-            return Retire.next
+        setAddressRegister(GPR.rcx, count, mask: mask)
+        if let indices {
+            setAddressRegister(indices.0, state.gpr[unchecked: indices.0], mask: mask)
+            setAddressRegister(indices.1, state.gpr[unchecked: indices.1], mask: mask)
         }
+        if count == 0 { return Retire.next }
+        // Only the last comparison sets flags: one that goes on leaves them for a fault in the next (Intel SDM Vol. 2B, REP).
+        let status = state.rflags & Flag.status
         let start = state.position
         while true {
             // Fetching this instruction may have ended the budget already.
@@ -83,6 +83,7 @@ extension CPU {
             }
             setAddressRegister(GPR.rcx, count, mask: mask)
             if count == 0 || (compares && (state.rflags & Flag.zf != 0) != prefixes.contains(.rep)) { break }
+            if compares { setStatus(status) }
             if state.position &+ 1 >= core.pointee.stopAt {
                 // Between iterations RF is set: what comes now pushes it (Intel SDM Vol. 3B 17.3.1.1).
                 state.rflags |= Flag.rf

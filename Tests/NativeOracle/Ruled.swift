@@ -1,0 +1,81 @@
+import CZydis
+
+/// Where our processor differs from the host on purpose: DESIGN's rulings decide, and the host's outcome is corrected
+/// to what they ask for before it is compared.
+enum Ruled {
+    /// `host` as the rulings want it, as far as `ours` does what they allow.
+    static func corrected(_ host: Outcome, toMatch ours: Outcome, of trial: Trial, _ disassembly: Disassembly?) -> Outcome {
+        var result = host
+        guard let disassembly else {
+            // R9: what is no instruction by its opcode is #UD, however long it would be.
+            if host.ending == .exception(vector: 13, errorCode: 0, address: 0), trial.bytes.count == 15,
+                ours.ending == .exception(vector: 6, errorCode: 0, address: 0)
+            { result.ending = ours.ending }
+            return result
+        }
+        if case .exception(14, _, let address) = host.ending, let fault = wrapFault(host: address, ours: ours, trial) {
+            result.ending = fault
+        }
+        if let host = fault(host.ending), let our = fault(ours.ending) {
+            // R10: frames are probed whole and operands in the manual's order; processors go item by item, in their own.
+            if host != our, probesSeveral(disassembly) { result.ending = ours.ending }
+            // R10: faults are atomic; processors may have stored or loaded part of a frame by then.
+            if storesBeforeFaulting(disassembly), ours.changes.isEmpty {
+                result.changes = []
+                result.changeCount = 0
+            }
+            if disassembly.mnemonic == ZYDIS_MNEMONIC_POPA || disassembly.mnemonic == ZYDIS_MNEMONIC_POPAD, ours.registers.gpr == trial.registers.gpr {
+                result.registers.gpr = trial.registers.gpr
+            }
+        }
+        // R12: the host leaves OF alone where a rotation's count is an immediate, and changes it where it is CL: we always
+        // change it (Undefined.md).
+        if isRotationByImmediate(disassembly, trial), host.ending == .retired {
+            let of = Flags.of.rawValue
+            result.registers.rflags = result.registers.rflags & ~of | ours.registers.rflags & of
+        }
+        return result
+    }
+
+    /// The end of a trial whose access to memory faulted: #SS, #GP, #PF or #AC.
+    private static func fault(_ ending: Ending) -> Ending? {
+        guard case .exception(let vector, _, _) = ending, (12...14).contains(vector) || vector == 17 else { return nil }
+        return ending
+    }
+
+    /// Instructions with several operands or stack slots, of which another one may fault first.
+    private static func probesSeveral(_ disassembly: Disassembly) -> Bool {
+        let isFar = disassembly.instruction.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR
+        switch disassembly.mnemonic {
+        case ZYDIS_MNEMONIC_ENTER, ZYDIS_MNEMONIC_PUSHA, ZYDIS_MNEMONIC_PUSHAD, ZYDIS_MNEMONIC_POPA, ZYDIS_MNEMONIC_POPAD,
+            ZYDIS_MNEMONIC_IRET, ZYDIS_MNEMONIC_IRETD, ZYDIS_MNEMONIC_IRETQ, ZYDIS_MNEMONIC_CMPSB, ZYDIS_MNEMONIC_CMPSW,
+            ZYDIS_MNEMONIC_CMPSD, ZYDIS_MNEMONIC_CMPSQ, ZYDIS_MNEMONIC_BOUND, ZYDIS_MNEMONIC_LDS, ZYDIS_MNEMONIC_LES,
+            ZYDIS_MNEMONIC_LSS, ZYDIS_MNEMONIC_LFS, ZYDIS_MNEMONIC_LGS, ZYDIS_MNEMONIC_CALL:
+            return true
+        case ZYDIS_MNEMONIC_RET, ZYDIS_MNEMONIC_JMP: return isFar
+        default: return false
+        }
+    }
+
+    private static func storesBeforeFaulting(_ disassembly: Disassembly) -> Bool {
+        switch disassembly.mnemonic {
+        case ZYDIS_MNEMONIC_ENTER, ZYDIS_MNEMONIC_PUSHA, ZYDIS_MNEMONIC_PUSHAD, ZYDIS_MNEMONIC_CALL: true
+        default: false
+        }
+    }
+
+    /// An access that runs over 4 GiB in a flat segment: whether that faults at the limit or wraps is up to the processor
+    /// (Intel SDM Vol. 3A 5.3); ours faults.
+    private static func wrapFault(host address: UInt64, ours: Outcome, _ trial: Trial) -> Ending? {
+        guard trial.mode != .bits64, case .exception(let vector, 0, _) = ours.ending, vector == 12 || vector == 13 else { return nil }
+        return address >= 0xffff_ffe0 || address < 0x20 ? ours.ending : nil
+    }
+
+    private static func isRotationByImmediate(_ disassembly: Disassembly, _ trial: Trial) -> Bool {
+        switch disassembly.mnemonic {
+        case ZYDIS_MNEMONIC_ROL, ZYDIS_MNEMONIC_ROR:
+            disassembly.operand(1).type == ZYDIS_OPERAND_TYPE_IMMEDIATE && Undefined.shiftCount(of: disassembly, in: trial, operand: 1) > 1
+        default: false
+        }
+    }
+}

@@ -1,0 +1,46 @@
+import Glibc
+import NativeOracle
+import Testing
+import X86
+
+/// Each row of `Cases/*.cases` on the disassembler and on the interpreter.
+@Suite("Case rows")
+struct CaseTests {
+    /// The folder of the rows, beside this file.
+    private static let folder = String(#filePath.prefix(upTo: #filePath.lastIndex(of: "/")!)) + "/Cases"
+
+    static let files: [String] = {
+        guard let directory = opendir(folder) else { return [] }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            if name.hasSuffix(".cases") { names.append(name) }
+        }
+        return names.sorted()
+    }()
+
+    @Test("there are rows")
+    func present() { #expect(Self.files.count >= 10) }
+
+    @Test("every instruction of the table has a row")
+    func complete() throws {
+        var seen: Set<Substring> = []
+        for file in Self.files {
+            let path = Self.folder + "/" + file
+            for row in try CaseFile(path: path, text: readText(path)).rows {
+                seen.formUnion((row.text ?? "").split(separator: " "))
+            }
+        }
+        #expect(InstructionNames.all.filter { !seen.contains(Substring($0)) } == [])
+    }
+
+    @Test("rows disassemble as they say and leave what they say", arguments: files)
+    func rows(file: String) throws {
+        let path = Self.folder + "/" + file
+        let check = CaseCheck(executor: try InterpreterExecutor(kernel: .long))
+        for failure in try check.failures(in: CaseFile(path: path, text: readText(path)), includingCited: true) {
+            Issue.record("\(failure)")
+        }
+    }
+}

@@ -1,0 +1,35 @@
+import Glibc
+import NativeOracle
+import Testing
+
+/// Random instructions on the host's CPU and on the interpreter.
+@Suite("The interpreter against the host's CPU")
+struct OracleTests {
+    /// Trials in each mode: fewer where tests have to be quick.
+    private static let count = getenv("HINDSIGHT_TEST_LENGTH").map { String(cString: $0) } == "quick" ? 20_000 : 100_000
+
+    @Test("random integer instructions leave the same registers, flags, memory and faults", arguments: Mode.allCases)
+    func random(mode: Mode) throws {
+        let run = RandomRun(
+            mode: mode, seed: 20_260_101, oracle: try HostExecutor(), subject: try InterpreterExecutor(kernel: .long), reportLimit: 10)
+        try run.run(0..<Self.count)
+        for report in run.reports { Issue.record("\(report)") }
+        #expect(run.mismatchCount == 0)
+        #expect(run.unimplemented == [:])
+        #expect(run.coverage.count > 150)
+    }
+
+    @Test("so they do in legacy protected mode", arguments: [Mode.bits32, .bits16])
+    func legacy(mode: Mode) throws {
+        let run = RandomRun(
+            mode: mode, seed: 20_260_102, oracle: try HostExecutor(), subject: try InterpreterExecutor(kernel: .legacy), reportLimit: 10)
+        try run.run(0..<Self.count / 4)
+        for report in run.reports { Issue.record("\(report)") }
+        #expect(run.mismatchCount == 0)
+    }
+
+    @Test("the sandbox's descriptor table is the one that the interpreter is given")
+    func descriptors() throws {
+        #expect(try HostExecutor().descriptors == Sandbox.localDescriptors)
+    }
+}
