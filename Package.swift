@@ -55,6 +55,6 @@ let package = Package(
         .testTarget(
             name: "RecordReplayTests",
             dependencies: ["RecordReplay", "TestGuests", .product(name: "SystemPackage", package: "swift-system")]),
-        .testTarget(name: "CommandTests", dependencies: ["hindsight", "TestGuests", "TraceFormat"]),
+        .testTarget(name: "CommandTests", dependencies: ["hindsight", "Guests", "TestGuests", "RecordReplay"]),
     ]
 )

@@ -14,6 +14,8 @@ package final class Replay {
         package var rung: Rung
         /// Rungs that were the same, the final one included.
         package var verifiedRungs: Int
+        /// Where the last of them stands: up to there the replay is known to be the recording again.
+        package var verified: Position
     }
 
     /// Whether the replay was the recording again.
@@ -101,8 +103,8 @@ package final class Replay {
             switch stop {
             case .reached: progress(machine.position, machine.now)
             case .ended(let outcome, let detail):
-                // A run that ended at the very position that the recording ended at is judged there.
-                if let end = trace.end, machine.position == end.rung.position { return judge(outcome, detail, end) }
+                // A run that ended at the very position that the trace ends at is judged there.
+                if machine.position == trace.position { return judge(outcome, detail) }
                 let cause = Divergence.Cause.endedEarly(outcome)
                 return result(.diverged(Divergence(after: verified, by: machine.position, cause: cause)), outcome, detail)
             case .abandoned: return result(.identical, .interrupted)
@@ -127,6 +129,19 @@ package final class Replay {
         }
     }
 
+    /// The run ended at the trace's last position. Of one that was not closed no more is known.
+    private func judge(_ outcome: Outcome, _ detail: String) -> Result {
+        if let end = trace.end { return judge(outcome, detail, end) }
+        return overdue(outcome, detail) ?? result(.incomplete, outcome, detail)
+    }
+
+    /// An event that is left when the run is over.
+    private func overdue(_ outcome: Outcome, _ detail: String) -> Result? {
+        guard let event = replayer.pending(upTo: .max) else { return nil }
+        let cause = Divergence.Cause.event(event, reason: "the run is over")
+        return result(.diverged(Divergence(after: verified, by: machine.position, cause: cause)), outcome, detail)
+    }
+
     /// Compares an end with the recorded one.
     private func judge(_ outcome: Outcome, _ detail: String, _ end: TraceEnd) -> Result {
         if outcome != end.outcome {
@@ -139,11 +154,9 @@ package final class Replay {
         if let divergence = Divergence(after: verified, recorded: end.rung, replayed: machine.rung()) {
             return result(.diverged(divergence), outcome, detail)
         }
-        if let event = replayer.pending(upTo: .max) {
-            let cause = Divergence.Cause.event(event, reason: "the run is over")
-            return result(.diverged(Divergence(after: verified, by: machine.position, cause: cause)), outcome, detail)
-        }
+        if let overdue = overdue(outcome, detail) { return overdue }
         verifiedRungs += 1
+        verified = end.rung.position
         return result(.identical, outcome, detail)
     }
 
@@ -154,6 +167,6 @@ package final class Replay {
     }
 
     private func result(_ verdict: Verdict, _ outcome: Outcome, _ detail: String = "") -> Result {
-        Result(verdict: verdict, outcome: outcome, detail: detail, rung: machine.rung(), verifiedRungs: verifiedRungs)
+        Result(verdict: verdict, outcome: outcome, detail: detail, rung: machine.rung(), verifiedRungs: verifiedRungs, verified: verified)
     }
 }

@@ -22,29 +22,25 @@ struct Bench: ParsableCommand {
     private static let commandLine = "console=ttyS0 panic=-1 quiet cryptomgr.notests noisapnp"
 
     func run() throws {
-        do {
-            let rivals = [Rival.qemu, Rival.bochs].compactMap(\.self)
-            var rows: [BenchRow] = []
-            for name in ["bench-alu", "bench-memory", "bench-branches"] {
-                let guest = OwnGuest.named(name)
-                rows.append(try BenchRow(name: name, machine: guest.makeMachine(), rivals: rivals, workload: .own(guest)))
-            }
-            let kernel = "\(linux)/vmlinuz"
-            let initrd = "\(linux)/initrd-short.gz"
-            if FileManager.default.fileExists(atPath: kernel) {
-                var options = try MachineOptions.parse(["--kernel", kernel, "--initrd", initrd, "--append", Self.commandLine])
-                options.memory = ByteCount(bytes: 512 << 20)
-                rows.append(
-                    try BenchRow(
-                        name: "linux", machine: options.makeMachine(), rivals: rivals.filter(\.bootsLinux),
-                        workload: .linux(kernel: kernel, initrd: initrd, commandLine: Self.commandLine)))
-            } else {
-                Message.say("no \(kernel): Linux is not measured (tools/fetch-guests makes it)")
-            }
-            if json { JSONLine.print(rows) } else { print(BenchRow.table(rows)) }
-        } catch {
-            throw Message.fail(error)
+        let rivals = [Rival.qemu, Rival.bochs].compactMap(\.self)
+        var rows: [BenchRow] = []
+        for name in ["bench-alu", "bench-memory", "bench-branches"] {
+            let guest = OwnGuest.named(name)
+            rows.append(try BenchRow(name: name, machine: guest.makeMachine(), rivals: rivals, workload: .own(guest)))
         }
+        let kernel = "\(linux)/vmlinuz"
+        let initrd = "\(linux)/initrd-short.gz"
+        if FileManager.default.fileExists(atPath: kernel) {
+            var options = try MachineOptions.parse(["--kernel", kernel, "--initrd", initrd, "--append", Self.commandLine])
+            options.memory = ByteCount(bytes: 512 << 20)
+            rows.append(
+                try BenchRow(
+                    name: "linux", machine: options.makeMachine(), rivals: rivals.filter(\.bootsLinux),
+                    workload: .linux(kernel: kernel, initrd: initrd, commandLine: Self.commandLine)))
+        } else {
+            Message.say("no \(kernel): Linux is not measured (tools/fetch-guests makes it)")
+        }
+        if json { try JSONLine.print(rows) } else { try StandardOutput.say(BenchRow.table(rows)) }
     }
 }
 

@@ -27,21 +27,32 @@ struct Demo: ParsableCommand {
     private static let gaps: ClosedRange<UInt64> = 20_000...400_000
 
     func run() throws {
-        let report: DemoReport
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("hindsight-demo-\(ProcessInfo.processInfo.processIdentifier)")
-        do {
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            defer { try? FileManager.default.removeItem(at: folder) }
-            report = try tell(output ?? folder.appendingPathComponent("demo.hst").path)
-        } catch {
-            throw Message.fail(error)
-        }
-        if json { JSONLine.print(report) }
+        let report = try withFolder { try tell(output ?? $0 + "/demo.hst") }
+        if json { try JSONLine.print(report) }
         guard report.result == .identical else { throw Failure.differs }
     }
 
+    /// Runs with a folder that is there as long as it is needed.
+    private func withFolder<R>(_ body: (String) throws -> R) throws -> R {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("hindsight-demo-\(UUID().uuidString)")
+        do {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        } catch {
+            throw NoFolder(path: folder.path, reason: error.localizedDescription)
+        }
+        defer { try? FileManager.default.removeItem(at: folder) }
+        return try body(folder.path)
+    }
+
+    /// There is no place for a trace that nobody wants to keep.
+    private struct NoFolder: Error, CustomStringConvertible {
+        let path: String
+        let reason: String
+        var description: String { "\(path): cannot create: \(reason)" }
+    }
+
     private func tell(_ path: String) throws -> DemoReport {
-        say(
+        try say(
             """
             A small kernel counts bytes from its serial port and ticks of its timer in one variable. Its main loop and its
             interrupt handler both add to it, and now and then an update is lost. When? That depends on when the input comes.
@@ -52,14 +63,14 @@ struct Demo: ParsableCommand {
         var attempt = 1
         var end = try record(path)
         while !end.strikes, attempt < Self.attempts {
-            say("   no update was lost this time; once more")
+            try say("   no update was lost this time; once more")
             end = try record(path)
             attempt += 1
         }
         let trace = try TraceReader(path: path, memoryLimit: HostMemory.available)
-        say("   It struck at position \(Text.grouped(end.rung.position.rawValue)), \(end.rung.time) into the guest's life,")
-        say("   after \(Text.grouped(trace.contents.totalOutsideBytes)) bytes of input. The trace has \(Text.grouped(trace.fileBytes)) bytes.")
-        say("\n2. Replay the trace, twice.\n")
+        try say("   It struck at position \(Text.grouped(end.rung.position.rawValue)), \(end.rung.time) into the guest's life,")
+        try say("   after \(Text.grouped(trace.contents.totalOutsideBytes)) bytes of input. The trace has \(Text.grouped(trace.fileBytes)) bytes.")
+        try say("\n2. Replay the trace, twice.\n")
         var runs = [(name: "recorded", position: end.rung.position, identical: end.strikes)]
         for name in ["replay 1", "replay 2"] {
             let machine = try Replay.machine(of: trace, memoryLimit: HostMemory.available)
@@ -67,16 +78,20 @@ struct Demo: ParsableCommand {
             runs.append((name, replay.rung.position, replay.verdict == .identical && replay.detail == end.detail))
         }
         let identical = runs.allSatisfy { $0.identical && $0.position == end.rung.position }
-        say(try Timeline(trace, strike: end.rung.time).picture)
+        try say(Timeline(trace, strike: end.rung.time).picture)
         for run in runs {
-            say("   \(run.name)  \(String(repeating: "─", count: 40))\(run.identical ? "╳" : "?")  position \(Text.grouped(run.position.rawValue))")
+            try say("   \(run.name)  \(String(repeating: "─", count: 40))\(run.identical ? "╳" : "?")  position \(Text.grouped(run.position.rawValue))")
         }
         if identical {
-            say("\n   Three runs, one instruction: the bug that came once in a while now comes whenever you like.")
+            try say("\n   Three runs, one instruction: the bug that came once in a while now comes whenever you like.")
         } else {
-            say("\n   The runs are not the same. That is a bug in hindsight: please report it with the trace (--output).")
+            try say("\n   The runs are not the same. That is a bug in hindsight: please report it with the trace (--output).")
         }
-        if let output { say("   Look inside:  hindsight events \(output)") } else { say("   Keep the trace with --output run.hst, then look inside with: hindsight events run.hst") }
+        if let output {
+            try say("   Look inside:  hindsight events \(output)")
+        } else {
+            try say("   Keep the trace with --output run.hst, then look inside with:  hindsight events run.hst")
+        }
         return DemoReport(positions: runs.map(\.position.rawValue), result: identical ? .identical : .diverged)
     }
 
@@ -86,7 +101,7 @@ struct Demo: ParsableCommand {
         return try Recording(machine, source: JitteredInput(gaps: Self.gaps, byte: UInt8(ascii: ".")), writer: writer).run()
     }
 
-    private func say(_ text: String) { if !json { print(text) } }
+    private func say(_ text: String) throws { if !json { try StandardOutput.say(text) } }
 }
 
 /// What `demo --json` says.

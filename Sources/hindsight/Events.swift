@@ -5,23 +5,36 @@ import VirtualPC
 /// `hindsight events`.
 struct Events: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Lists the events of a trace: position, virtual time, device, what.")
+        abstract: "Lists the events of a trace: position, virtual time, device, what.",
+        discussion: """
+            A line for each event, in the order of their stamps. Bytes that arrived at a serial port are shown as a text in \
+            quotes, with \\n \\r \\t \\xHH for what cannot be printed; those of the keyboard in hexadecimal.
+
+            EXIT CODES
+              0  the trace was read, complete or not
+              2  bad usage, or a trace that is unreadable or damaged
+            """)
+
+    /// Text is written in pieces of about this size.
+    private static let pieceBytes = 1 << 16
 
     @OptionGroup var trace: TraceArgument
 
-    @Flag(name: .long, help: "Print one JSON object a line.")
+    @Flag(name: .long, help: "Print a JSON object for each event, one a line.")
     var json = false
 
     func run() throws {
-        do {
-            var events = try trace.open().events
-            while let event = try events.next() {
-                let line = EventLine(event)
-                if json { JSONLine.print(line) } else { print(line.text) }
+        var events = try trace.open().events
+        var piece = ""
+        while let event = try events.next() {
+            let line = EventLine(event)
+            piece += (json ? JSONLine.text(line) : line.text) + "\n"
+            if piece.utf8.count >= Self.pieceBytes {
+                try StandardOutput.write(piece)
+                piece = ""
             }
-        } catch {
-            throw Message.fail(error)
         }
+        try StandardOutput.write(piece)
     }
 }
 

@@ -13,28 +13,43 @@ struct Hindsight: ParsableCommand {
 
             Start with:  hindsight demo
 
-            Exit codes: 0 as expected (a replay: identical), 1 the runs differ, 2 bad usage or unreadable or incomplete \
-            input, 3 the recorded guest failed (triple fault, unimplemented instruction, or a debug exit other than 0).
+            EXIT CODES
+              0  as expected; of a replay: identical, however the guest ended
+              1  the runs differ
+              2  bad usage; input that is unreadable, damaged or incomplete;
+                 output that cannot be written
+              3  record and run: the guest failed (triple fault, unimplemented
+                 instruction, or a debug exit with a value other than 0)
             """,
         version: "hindsight \(Build.version)",
         subcommands: [RecordCommand.self, RunCommand.self, ReplayCommand.self, Info.self, Events.self, Demo.self, Bench.self])
 
-    /// As `ParsableCommand.main`, with the exit codes of this tool: 2 for bad usage.
+    /// As `ParsableCommand.main`, with the exit codes of this tool: 2 for bad usage and for whatever a command throws.
     static func main() {
+        Descriptor.occupyStandardOnes()
+        // A file that grows beyond a limit of the user's is an error of its write, as a full disk is.
+        signal(SIGXFSZ, SIG_IGN)
         do {
-            var command = try parseAsRoot()
-            try command.run()
+            var command: any ParsableCommand
+            do { command = try parseAsRoot() } catch { try leave(error) }
+            do { try command.run() } catch where exitCode(for: error).isSuccess { try leave(error) }
         } catch let code as ExitCode {
             Foundation.exit(code.rawValue)
         } catch {
-            let message = fullMessage(for: error)
-            if exitCode(for: error).isSuccess {
-                print(message)
-                Foundation.exit(0)
-            }
-            FileHandle.standardError.write(Data((message + "\n").utf8))
+            Message.fail(error)
             Foundation.exit(Failure.usage.rawValue)
         }
+    }
+
+    /// Says what the parser has to say: what was asked for on stdout, what is wrong on stderr.
+    private static func leave(_ error: any Error) throws -> Never {
+        let message = fullMessage(for: error)
+        if exitCode(for: error).isSuccess {
+            try StandardOutput.say(message)
+            throw ExitCode.success
+        }
+        Message.say(message)
+        throw Failure.usage
     }
 }
 
@@ -44,7 +59,7 @@ enum Failure {
     static let differs = ExitCode(1)
     /// Bad usage; unreadable or incomplete input; output that cannot be written.
     static let usage = ExitCode(2)
-    /// `record` only: the guest failed.
+    /// Live runs only: the guest failed.
     static let guest = ExitCode(3)
 }
 

@@ -3,44 +3,46 @@ import RecordReplay
 import TraceFormat
 import VirtualPC
 
-
 /// `record` and `run`: a machine on live or scripted input, with or without a trace.
 struct LiveRun {
-    private let options: MachineOptions
+    private let machine: MachineOptions
+    private let options: RunOptions
     private let rungEvery: UInt64
     private let output: String?
 
     /// `output`: the trace's path; nil runs without one.
-    init(_ options: MachineOptions, rungEvery: UInt64, output: String?) {
+    init(_ machine: MachineOptions, _ options: RunOptions, rungEvery: UInt64, output: String?) {
+        self.machine = machine
         self.options = options
         self.rungEvery = rungEvery
         self.output = output
     }
 
     func run() throws {
-        let report: RecordReport
-        do { report = try record() } catch { throw Message.fail(error) }
-        if options.json { JSONLine.print(report) } else { report.say() }
-        if output != nil, report.guestFailed { throw Failure.guest }
+        let report = try record()
+        report.say()
+        if options.json { try JSONLine.print(report) }
+        if report.guestFailed { throw Failure.guest }
     }
 
     private func record() throws -> RecordReport {
-        let machine = try options.makeMachine()
+        let machine = try machine.makeMachine()
+        let script = try options.input.map { try InputScript.load($0) }
+        let writer = try output.map { try TraceWriter(path: $0, manifest: machine.manifest, snapshot: machine.snapshot()) }
         let stopwatch = Stopwatch()
         let stop = StopRequest()
-        let terminal = options.input == nil ? try Terminal() : nil
-        defer { terminal?.restore() }
         let signals = StopSignals(stop)
         defer { signals.restore() }
-        let pace = options.pace ?? (terminal == nil ? .fast : .real)
-        let console: any ConsoleSink = options.json ? NoConsole() : ConsoleOutput()
+        let terminal = script == nil ? try Terminal() : nil
+        defer { terminal?.restore() }
+        if terminal != nil { Message.say("Ctrl-A x stops the machine.") }
         let source: any EventSource =
-            if let script = options.input {
-                ScriptedInput(try InputScript.load(script), manifest: machine.manifest)
+            if let script {
+                ScriptedInput(script, manifest: machine.manifest)
             } else {
-                ConsoleInput(pace: pace, escapes: terminal != nil, stop: stop)
+                ConsoleInput(pace: options.pace ?? (terminal == nil ? .fast : .real), escapes: terminal != nil, stop: stop)
             }
-        let writer = try output.map { try TraceWriter(path: $0, manifest: machine.manifest, snapshot: machine.snapshot()) }
+
         var settings = Recording.Options()
         settings.rungEvery = rungEvery
         switch options.until {
@@ -48,21 +50,27 @@ struct LiveRun {
         case .time(let time): settings.untilTime = time
         case nil: break
         }
-        var progress = Progress()
-        let end = try Recording(machine, source: source, writer: writer, stop: stop, console: console, options: settings)
-            .run { progress.update(position: $0, time: $1) }
+        // Somebody who types at the guest sees that it runs.
+        let progress = Progress(total: settings.untilPosition, isShown: terminal == nil || options.json)
+        let display = options.json ? nil : ConsoleDisplay(progress, stop: stop)
+        defer { display?.finish() }
+        let recording = Recording(
+            machine, source: source, writer: writer, stop: stop, console: display ?? NoConsole(), options: settings)
+        let end = try recording.run { progress.update(position: $0, time: $1) }
         progress.clear()
+        // The trace is whole all the same.
+        if let failure = display?.failure { throw failure }
         return RecordReport(trace: output, end: end, stopwatch: stopwatch)
     }
 }
 
 /// What `record` says at the end.
 struct RecordReport: Encodable {
-    let trace: String?
+    let trace: Nullable<String>
     let position: UInt64
     let outcome: Outcome
     let digest: String
-    let bytes: UInt64?
+    let bytes: Nullable<UInt64>
     let seconds: Double
     let mips: Double
     private let detail: String
@@ -70,12 +78,12 @@ struct RecordReport: Encodable {
     private enum CodingKeys: CodingKey { case trace, position, outcome, digest, bytes, seconds, mips }
 
     init(trace: String?, end: TraceEnd, stopwatch: Stopwatch) {
-        self.trace = trace
+        self.trace = Nullable(trace)
         position = end.rung.position.rawValue
         outcome = end.outcome
         detail = end.detail
         digest = "\(end.rung.root)"
-        bytes = trace.flatMap(Files.size)
+        bytes = Nullable(trace.flatMap(Files.size))
         seconds = stopwatch.seconds
         mips = Double(position) / 1e6 / max(seconds, 1e-9)
     }
@@ -90,9 +98,9 @@ struct RecordReport: Encodable {
     }
 
     func say() {
-        var text = "\(outcome.rawValue)" + (detail.isEmpty ? "" : " (\(detail))") + " at position \(position)"
+        var text = "\(outcome.rawValue)" + (detail.isEmpty ? "" : " (\(detail))") + " at position \(Text.grouped(position))"
         text += ", \(Text.decimals(seconds, 2)) s, \(Text.decimals(mips, 1)) million steps/s\ndigest \(digest)"
-        if let trace, let bytes { text += "\n\(trace): \(Text.grouped(bytes)) bytes" }
+        if let trace = trace.value, let bytes = bytes.value { text += "\n\(trace): \(Text.grouped(bytes)) bytes" }
         Message.say(text)
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import RecordReplay
 
 /// `hindsight record`.
 struct RecordCommand: ParsableCommand {
@@ -6,30 +7,51 @@ struct RecordCommand: ParsableCommand {
         commandName: "record",
         abstract: "Runs a machine and writes a trace of everything it cannot compute for itself.",
         discussion: """
-            The guest's first serial port is on stdout; what is typed or piped into stdin goes to it. On a terminal, Ctrl-A x \
-            stops the machine and Ctrl-A Ctrl-A sends a Ctrl-A. The trace is written under the name with `.incomplete` added \
-            and renamed when it is whole; a recording that was killed replays up to its last second.
+            The guest's first serial port is on stdout, and what is typed or piped into stdin goes to it. On a terminal, \
+            Ctrl-A x stops the machine and Ctrl-A Ctrl-A sends one Ctrl-A. Messages and progress are on stderr.
 
-            Example:  hindsight record --kernel vmlinuz --initrd initrd.gz --append console=ttyS0 --output run.hst
+            The trace is written under the name with `.incomplete` added and renamed when it is whole. A recording that was \
+            killed loses at most its last second of input; `replay` takes what is there.
+
+            EXAMPLES
+              hindsight record --kernel vmlinuz --initrd initrd.gz \\
+                  --append console=ttyS0 --output boot.hst
+              hindsight record --flat guest.bin@0x100000 --until 1.5s --json
+
+            INPUT SCRIPTS
+              A line says when, then what. A time is one since power-on; +TIME is
+              one since the line before; expect waits until the guest has sent a
+              text. Texts take \\n \\r \\t \\e \\xHH \\\\ and \\".
+                expect "login: "  send "root\\n"
+                +200ms            keys ctrl-c
+                90s               stop
+
+            EXIT CODES
+              0  the machine ran to an end, or to --until, or was stopped
+              2  bad usage, unreadable input, or output that cannot be written
+              3  the guest failed: triple fault, unimplemented instruction, or a
+                 debug exit with a value other than 0; the trace is whole
             """)
 
-    @OptionGroup var machine: MachineOptions
+    @OptionGroup(title: "MACHINE") var machine: MachineOptions
+    @OptionGroup(title: "RUN") var options: RunOptions
 
-    @Option(name: .long, help: ArgumentHelp("Steps between two rungs, the records of state that replays are checked against.", valueName: "steps"))
-    var rungEvery: UInt64 = 250_000_000
+    @Option(name: .long, help: ArgumentHelp("Steps between two rungs, the records of state that a replay is checked against.", valueName: "steps"))
+    var rungEvery = Number(250_000_000)
 
     @Flag(name: .long, help: "Run the same without writing a trace.")
     var noRecord = false
 
-    @Option(name: .long, help: ArgumentHelp("The trace to write.", valueName: "run.hst"))
+    @Option(name: .long, help: ArgumentHelp("The trace to write; one of that name is replaced.", valueName: "run.hst"))
     var output = "run.hst"
 
     func validate() throws {
-        guard rungEvery > 0 else { throw ValidationError("--rung-every takes at least one step.") }
+        guard rungEvery.value > 0 else { throw ValidationError("--rung-every takes at least one step.") }
+        guard !output.isEmpty else { throw ValidationError("--output takes the name of a file.") }
     }
 
     func run() throws {
-        try LiveRun(machine, rungEvery: rungEvery, output: noRecord ? nil : output).run()
+        try LiveRun(machine, options, rungEvery: rungEvery.value, output: noRecord ? nil : output).run()
     }
 }
 
@@ -37,11 +59,13 @@ struct RecordCommand: ParsableCommand {
 struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
-        abstract: "Runs a machine without a trace: `record --no-record`.")
+        abstract: "Runs a machine without a trace, as `record --no-record` does.",
+        discussion: "Console, input, scripts and exit codes are those of `record`; see `hindsight help record`.")
 
-    @OptionGroup var machine: MachineOptions
+    @OptionGroup(title: "MACHINE") var machine: MachineOptions
+    @OptionGroup(title: "RUN") var options: RunOptions
 
     func run() throws {
-        try LiveRun(machine, rungEvery: 250_000_000, output: nil).run()
+        try LiveRun(machine, options, rungEvery: Recording.Options().rungEvery, output: nil).run()
     }
 }

@@ -10,58 +10,68 @@ struct ReplayCommand: ParsableCommand {
         commandName: "replay",
         abstract: "Runs a trace again and verifies every rung.",
         discussion: """
-            The guest's console is on stdout as it was in the recording. At the first difference the replay stops and says after \
-            which rung, by which rung, and what differs.
+            The guest's console is on stdout as it was in the recording. All of the trace is checked before the first step. At \
+            the first difference the replay stops and says after which position, by which position, and what differs: \
+            registers by value, chips and memory by name and range.
+
+            A trace that was not closed (the recorder was killed, the disk was full) is replayed as far as it goes; the \
+            result is `incomplete`.
+
+            EXAMPLES
+              hindsight replay boot.hst
+              hindsight replay boot.hst --to 250_000_000 --json
+
+            EXIT CODES
+              0  identical, however the guest ended; incomplete with
+                 --allow-incomplete
+              1  diverged
+              2  bad usage, or a trace that is unreadable, damaged or incomplete
             """)
 
     @OptionGroup var trace: TraceArgument
 
-    @Option(name: .long, help: ArgumentHelp("Stop at this position.", valueName: "position"))
-    var to: UInt64?
+    @Option(name: .long, help: ArgumentHelp("Stop at this position (in steps).", valueName: "position"))
+    var to: Number?
 
-    @Option(name: .long, help: ArgumentHelp("The engine: interpret.", valueName: "engine"))
-    var engine = MachineOptions.EngineName.interpret
+    @Flag(name: .long, help: "Exit with 0 where a trace that was not closed is identical as far as it goes.")
+    var allowIncomplete = false
 
-    @Flag(name: .long, help: "Print one JSON object instead of the console.")
+    @Option(
+        name: .long,
+        help: ArgumentHelp("The most memory that the trace's machine may have. (default: the host's free memory)", valueName: "size"))
+    var memoryLimit: ByteCount?
+
+    @Option(name: .long, help: ArgumentHelp("What makes the steps: interpret.", valueName: "engine"))
+    var engine = EngineName.interpret
+
+    @Flag(name: .long, help: "Print no console; the last line on stdout is one JSON object.")
     var json = false
 
     func run() throws {
-        let stopwatch = Stopwatch()
-        let report: ReplayReport
-        let allowed: Bool
-        do {
-            let reader = try trace.open()
-            let machine = try Replay.machine(of: reader, memoryLimit: HostMemory.available)
-            let console: any ConsoleSink = json ? NoConsole() : ConsoleOutput()
-            var progress = Progress(total: min(reader.position, to.map(Position.init) ?? .max))
-            let result = try Replay(reader, machine: machine, console: console)
-                .run(to: to.map(Position.init) ?? .max) { progress.update(position: $0, time: $1) }
-            progress.clear()
-            report = ReplayReport(reader, result, machine, stopwatch)
-            allowed = trace.allowIncomplete
-        } catch {
-            throw Message.fail(error)
-        }
-        if json { JSONLine.print(report) } else { report.say() }
+        let report = try replay()
+        report.say()
+        if json { try JSONLine.print(report) }
         switch report.result {
         case .identical: return
         case .diverged: throw Failure.differs
-        case .incomplete: if !allowed { throw Failure.usage }
+        case .incomplete: if !allowIncomplete { throw Failure.usage }
         }
     }
-}
 
-/// A trace named on the command line.
-struct TraceArgument: ParsableArguments {
-    @Argument(help: ArgumentHelp("The trace.", valueName: "run.hst"))
-    var path: String
-
-    @Flag(name: .long, help: "Take a trace that was not closed as what it is: a prefix. Exit code 0.")
-    var allowIncomplete = false
-
-    /// Opens the trace; every frame is verified before anything else happens.
-    func open() throws(TraceError) -> TraceReader {
-        try TraceReader(path: path, memoryLimit: HostMemory.available)
+    private func replay() throws -> ReplayReport {
+        let stopwatch = Stopwatch()
+        let limit = memoryLimit?.bytes ?? HostMemory.available
+        let reader = try trace.open(memoryLimit: limit)
+        let machine = try Replay.machine(of: reader, memoryLimit: limit)
+        let last = to.map { Position($0.value) } ?? .max
+        let progress = Progress(total: min(reader.position, last))
+        let display = json ? nil : ConsoleDisplay(progress)
+        defer { display?.finish() }
+        let result = try Replay(reader, machine: machine, console: display ?? NoConsole())
+            .run(to: last) { progress.update(position: $0, time: $1) }
+        progress.clear()
+        if let failure = display?.failure { throw failure }
+        return ReplayReport(reader, result, stopwatch)
     }
 }
 
@@ -72,15 +82,26 @@ struct ReplayReport: Encodable {
     struct DivergenceReport: Encodable {
         struct Register: Encodable {
             let name: String
-            let recorded: String?
-            let replayed: String?
+            let recorded: Nullable<String>
+            let replayed: Nullable<String>
         }
         let after: UInt64
         let by: UInt64
-        let cause: String
         let registers: [Register]
         let chips: [String]
         let memory: [String]
+
+        init(_ found: Divergence) {
+            after = found.after.rawValue
+            by = found.by.rawValue
+            registers = found.registers.map { Register(name: $0.name, recorded: Nullable($0.first), replayed: Nullable($0.second)) }
+            chips = found.chips
+            memory = found.memory.map { Self.range($0) }
+        }
+
+        private static func range(_ range: ClosedRange<UInt64>) -> String {
+            "0x" + String(range.lowerBound, radix: 16) + "-0x" + String(range.upperBound, radix: 16)
+        }
     }
 
     let trace: String
@@ -92,12 +113,14 @@ struct ReplayReport: Encodable {
     let mips: Double
     let result: Result
     let divergence: DivergenceReport?
-    private let detail: String
+    /// The divergence in a sentence.
+    private let cause: String
     private let rungs: Int
+    private let verified: UInt64
 
     private enum CodingKeys: CodingKey { case trace, position, outcome, digest, bytes, seconds, mips, result, divergence }
 
-    init(_ reader: TraceReader, _ replay: Replay.Result, _ machine: Machine, _ stopwatch: Stopwatch) {
+    init(_ reader: TraceReader, _ replay: Replay.Result, _ stopwatch: Stopwatch) {
         trace = reader.path
         position = replay.rung.position.rawValue
         outcome = replay.outcome
@@ -106,34 +129,34 @@ struct ReplayReport: Encodable {
         seconds = stopwatch.seconds
         mips = Double(position) / 1e6 / max(seconds, 1e-9)
         rungs = replay.verifiedRungs
-        detail = replay.detail
+        verified = replay.verified.rawValue
         switch replay.verdict {
-        case .identical: (result, divergence) = (.identical, nil)
-        case .incomplete: (result, divergence) = (.incomplete, nil)
-        case .diverged(let found):
-            result = .diverged
-            divergence = DivergenceReport(
-                after: found.after.rawValue, by: found.by.rawValue, cause: "\(found)",
-                registers: found.registers.map { .init(name: $0.name, recorded: $0.first, replayed: $0.second) },
-                chips: found.chips, memory: found.memory.map { Self.range($0) })
+        case .identical: (result, divergence, cause) = (.identical, nil, "")
+        case .incomplete: (result, divergence, cause) = (.incomplete, nil, "")
+        case .diverged(let found): (result, divergence, cause) = (.diverged, DivergenceReport(found), "\(found)")
         }
     }
 
-    private static func range(_ range: ClosedRange<UInt64>) -> String {
-        "0x" + String(range.lowerBound, radix: 16) + "-0x" + String(range.upperBound, radix: 16)
-    }
-
     func say() {
-        let speed = "\(Text.grouped(position)) steps in \(Text.decimals(seconds, 2)) s, \(Text.decimals(mips, 1)) million steps/s"
+        let speed = "\(Text.decimals(seconds, 2)) s, \(Text.decimals(mips, 1)) million steps/s"
+        let checked = "\(rungs) rung\(rungs == 1 ? "" : "s") verified"
+        let place = verified == position ? checked : "\(checked), the last at \(Text.grouped(verified))"
+        let stood = Text.grouped(position)
         switch result {
-        case .identical: Message.say("identical to position \(position), \(rungs) rungs verified (\(speed))\ndigest \(digest)")
+        case .identical where outcome == .until && verified != position:
+            Message.say("identical so far: stopped at position \(stood), \(place), \(speed)\ndigest \(digest)")
+        case .identical:
+            Message.say("identical: \(outcome.rawValue) at position \(stood), \(place), \(speed)\ndigest \(digest)")
         case .incomplete:
-            Message.say("incomplete: the trace ends at position \(position) without an end; identical up to there (\(speed))")
+            Message.say(
+                "incomplete: \(trace) was not closed and ends at position \(stood); identical up to there, \(place), \(speed)\n"
+                    + "digest \(digest)")
         case .diverged:
+            Message.say("diverged: \(cause)")
             guard let divergence else { return }
-            Message.say("diverged: \(divergence.cause)")
             for register in divergence.registers {
-                Message.say("  \(register.name): recorded \(register.recorded ?? "-"), replayed \(register.replayed ?? "-")")
+                let (recorded, replayed) = (register.recorded.value ?? "-", register.replayed.value ?? "-")
+                Message.say("  \(register.name): recorded \(recorded), replayed \(replayed)")
             }
             for chip in divergence.chips { Message.say("  chip \(chip) differs") }
             for range in divergence.memory { Message.say("  memory \(range) differs") }

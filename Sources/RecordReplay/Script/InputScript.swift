@@ -1,5 +1,5 @@
 import Devices
-import Foundation
+import SystemPackage
 import TraceFormat
 import VirtualPC
 
@@ -26,17 +26,36 @@ package struct InputScript: Hashable, Sendable {
         case expect([UInt8])
     }
 
+    /// More than this is no script that anybody wrote.
+    private static let maximumBytes = 16 << 20
+
     package static func load(_ path: String) throws(RecordReplayError) -> InputScript {
-        let data: Data
+        let bytes: [UInt8]
         do {
-            data = try Data(contentsOf: URL(fileURLWithPath: path))
+            bytes = try contents(path)
         } catch {
-            throw .cannotReadScript(path: path, reason: error.localizedDescription)
+            throw .cannotReadScript(path: path, reason: "\(error)")
         }
-        guard let text = String(validating: data, as: UTF8.self) else {
+        guard bytes.count <= maximumBytes else { throw .cannotReadScript(path: path, reason: "it is too long for a script") }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
             throw .cannotReadScript(path: path, reason: "it is not UTF-8 text")
         }
         return try InputScript(text, path: path)
+    }
+
+    /// The file's bytes, or a few too many of them.
+    private static func contents(_ path: String) throws -> [UInt8] {
+        let file = try FileDescriptor.open(FilePath(path), .readOnly, options: .closeOnExec)
+        return try file.closeAfter {
+            var bytes: [UInt8] = []
+            var piece = [UInt8](repeating: 0, count: 1 << 16)
+            while bytes.count <= maximumBytes {
+                let count = try piece.withUnsafeMutableBytes { try file.read(into: $0) }
+                if count == 0 { break }
+                bytes += piece[..<count]
+            }
+            return bytes
+        }
     }
 
     /// Reads a script; `path` is for messages.

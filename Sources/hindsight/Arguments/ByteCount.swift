@@ -22,12 +22,3 @@ struct ByteCount: ExpressibleByArgument, Equatable {
 
     var defaultValueDescription: String { bytes % (1 << 20) == 0 ? "\(bytes >> 20)M" : "\(bytes)" }
 }
-
-/// Decimal or `0x` hexadecimal numbers; underscores may group digits.
-enum Integer {
-    static func parse(_ text: String) -> UInt64? {
-        let plain = text.filter { $0 != "_" }
-        if plain.lowercased().hasPrefix("0x") { return UInt64(plain.dropFirst(2), radix: 16) }
-        return UInt64(plain)
-    }
-}

@@ -6,16 +6,17 @@ enum ClockStart: ExpressibleByArgument, Equatable {
     case host
     case seconds(Int64)
 
+    /// The years 1970 to 9999, which the clock's century and year registers can show.
+    private static let range: ClosedRange<Int64> = 0...253_402_300_799
+
     init?(argument: String) {
         if argument == "host" {
             self = .host
-        } else if let seconds = Int64(argument) {
-            self = .seconds(seconds)
-        } else if let date = try? Date(argument, strategy: .iso8601) {
-            self = .seconds(Int64(date.timeIntervalSince1970))
-        } else {
-            return nil
+            return
         }
+        let date = Int64(argument) ?? (try? Date(argument, strategy: .iso8601)).map { Int64($0.timeIntervalSince1970) }
+        guard let date, Self.range.contains(date) else { return nil }
+        self = .seconds(date)
     }
 
     /// Seconds since 1970, the host's clock read now if so asked; that reading then stands in the manifest.

@@ -5,14 +5,18 @@ import VirtualPC
 extension MachineOptions {
     /// The machine that the options describe, loaded and ready to run.
     func makeMachine() throws -> Machine {
-        let source = try bootSource()
-        var manifest = Manifest(boot: source.manifestEntry)
+        var manifest = Manifest(boot: Manifest.Boot(kind: ""))
         manifest.cpu = cpu
         manifest.memory = memory.bytes
-        manifest.seed = seed
+        manifest.seed = seed.value
         if let rtc { manifest.rtc = rtc.seconds }
         manifest.build = Build.version
-        let machine = try Machine(manifest: manifest, memoryLimit: HostMemory.available)
+        let limit = HostMemory.available
+        // Before any file is read against the size of memory.
+        _ = try manifest.validated(memoryLimit: limit)
+        let source = try bootSource()
+        manifest.boot = source.manifestEntry
+        let machine = try Machine(manifest: manifest, memoryLimit: limit)
         try machine.load(source)
         return machine
     }

@@ -1,44 +1,47 @@
-import ArgumentParser
-import Foundation
+import Glibc
 
-/// Messages for people, on stderr.
+/// Messages for people, on stderr. Where stderr cannot be written nobody is there to be told.
 enum Message {
-    static func say(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+    static func say(_ text: String) { write(text + "\n") }
 
-    /// Says what went wrong and gives the exit code for it.
-    static func fail(_ error: some Error, _ code: ExitCode = Failure.usage) -> ExitCode {
-        say("hindsight: \(error)")
-        return code
-    }
+    /// Says what went wrong.
+    static func fail(_ error: some Error) { say("hindsight: \(error)") }
+
+    /// Text as it is, without a new line.
+    static func write(_ text: String) { try? Descriptor.write(Array(text.utf8), to: STDERR_FILENO) }
 }
 
-/// The last line on stdout of a command with `--json`.
-enum JSONLine {
-    static func print(_ value: some Encodable) {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        guard let data = try? encoder.encode(value) else { preconditionFailure("reports are plain values that always encode") }
-        FileHandle.standardOutput.write(data + Data([0x0A]))
+/// A command's own text on stdout. A list that was cut must not pass for a whole one, so what cannot be written is an error.
+enum StandardOutput {
+    static func write(_ text: String) throws(Descriptor.WriteError) {
+        try Descriptor.write(Array(text.utf8), to: STDOUT_FILENO)
     }
+
+    static func say(_ text: String) throws(Descriptor.WriteError) { try write(text + "\n") }
 }
 
-/// Numbers as people read them.
-enum Text {
-    /// `1,234,567`.
-    static func grouped(_ number: UInt64) -> String {
-        var result = ""
-        for (index, digit) in String(number).reversed().enumerated() {
-            if index > 0, index % 3 == 0 { result.append(",") }
-            result.append(digit)
+/// Writing to the descriptors that a process is started with.
+enum Descriptor {
+    struct WriteError: Error, CustomStringConvertible {
+        let reason: String
+        var description: String { "standard output: cannot write: \(reason)" }
+    }
+
+    static func write(_ bytes: [UInt8], to descriptor: Int32) throws(WriteError) {
+        var done = 0
+        while done < bytes.count {
+            let wrote = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress.map { $0 + done }, $0.count - done) }
+            if wrote < 0 && errno == EINTR { continue }
+            guard wrote > 0 else { throw WriteError(reason: String(cString: strerror(errno))) }
+            done += wrote
         }
-        return String(result.reversed())
     }
 
-    static func decimals(_ value: Double, _ count: Int) -> String { String(format: "%.\(count)f", value) }
-
-    /// Text in two columns, the first as wide as its widest.
-    static func columns(_ rows: [(String, String)]) -> String {
-        let width = rows.map(\.0.count).max() ?? 0
-        return rows.map { $0.0.padding(toLength: width + 2, withPad: " ", startingAt: 0) + $0.1 }.joined(separator: "\n")
+    /// Gives stdin, stdout and stderr to /dev/null where the process was started without them: else the next file that is
+    /// opened, a trace perhaps, would get the guest's console.
+    static func occupyStandardOnes() {
+        for descriptor in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(descriptor, F_GETFD) < 0 {
+            _ = open("/dev/null", descriptor == STDIN_FILENO ? O_RDONLY : O_WRONLY)
+        }
     }
 }

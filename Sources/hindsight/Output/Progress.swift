@@ -2,39 +2,44 @@ import Devices
 import Foundation
 import X86
 
-/// A line on the terminal's stderr that shows how far a run has come: position, speed, virtual time. Silent elsewhere.
-struct Progress {
-    private let shown: Bool
+/// A line on the terminal's stderr that shows how far a run has come: position, virtual time, speed, and where the end is
+/// known per cent and time left. Silent where stderr is no terminal.
+final class Progress {
+    /// Between two drawings, so a run that is over sooner shows none.
+    private static let interval: TimeInterval = 0.5
+
+    private let isShown: Bool
+    private let total: Position?
     private let started = Date()
     private var last = Date()
-    private var drawn = false
-    private let total: Position?
+    private var isDrawn = false
+    /// A line that the guest has begun stands where the line would be drawn.
+    var isBlocked = false
 
-    /// `total`: where the run is known to end, for per cent and time left.
-    init(total: Position? = nil) {
-        shown = isatty(STDERR_FILENO) != 0
+    /// `total`: where the run is known to end.
+    init(total: Position? = nil, isShown: Bool = true) {
+        self.isShown = isShown && isatty(STDERR_FILENO) == 1
         self.total = total
     }
 
-    /// Draws at most twice a second.
-    mutating func update(position: Position, time: VirtualTime) {
-        guard shown, Date().timeIntervalSince(last) > 0.5 else { return }
+    func update(position: Position, time: VirtualTime) {
+        guard isShown, !isBlocked, Date().timeIntervalSince(last) > Self.interval else { return }
         last = Date()
-        let seconds = max(last.timeIntervalSince(started), 0.001)
-        let speed = Double(position.rawValue) / seconds
-        var text = "\(position) steps, \(Int(speed / 1e6)) MIPS, virtual time \(time)"
-        if let total, total > .zero {
-            text += ", \(position.rawValue * 100 / total.rawValue) %"
-            if speed > 0, total > position { text += ", \(Int(Double(total.rawValue - position.rawValue) / speed)) s left" }
+        let speed = Double(position.rawValue) / max(last.timeIntervalSince(started), 0.001)
+        var text = "position \(Text.grouped(position.rawValue)), \(time), \(Text.decimals(speed / 1e6, 1)) million steps/s"
+        if let total, total > .zero, total >= position, speed > 0 {
+            let left = Double(total.rawValue - position.rawValue) / speed
+            text += ", \(Text.decimals(100 * Double(position.rawValue) / Double(total.rawValue), 0)) %"
+            text += ", \(Text.decimals(left, 0)) s left"
         }
-        FileHandle.standardError.write(Data("\r\u{1B}[K\(text)".utf8))
-        drawn = true
+        Message.write("\r\u{1B}[K\(text)")
+        isDrawn = true
     }
 
     /// Wipes the line.
-    mutating func clear() {
-        guard drawn else { return }
-        FileHandle.standardError.write(Data("\r\u{1B}[K".utf8))
-        drawn = false
+    func clear() {
+        guard isDrawn else { return }
+        Message.write("\r\u{1B}[K")
+        isDrawn = false
     }
 }

@@ -1,13 +1,14 @@
 import Foundation
 import RecordReplay
-import Synchronization
 
-/// Turns SIGINT and SIGTERM into a requested stop, so that a recording is closed and not lost.
+/// Turns SIGINT, SIGTERM and SIGHUP into a requested stop, so that a recording is closed and not lost. A reader of the
+/// console that goes away (SIGPIPE) ends no recording by force either: writing fails instead.
 final class StopSignals {
     private var sources: [any DispatchSourceSignal] = []
 
     init(_ stop: StopRequest) {
-        for number in [SIGINT, SIGTERM] {
+        signal(SIGPIPE, SIG_IGN)
+        for number in [SIGINT, SIGTERM, SIGHUP] {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler { stop.request() }
@@ -19,7 +20,6 @@ final class StopSignals {
     func restore() {
         for source in sources { source.cancel() }
         sources = []
-        signal(SIGINT, SIG_DFL)
-        signal(SIGTERM, SIG_DFL)
+        for number in [SIGINT, SIGTERM, SIGHUP] { signal(number, SIG_DFL) }
     }
 }
