@@ -13,7 +13,7 @@ struct RandomCodeTests {
 
     @Test("every run ends in an outcome", arguments: Mode.allCases)
     func ends(_ mode: Mode) throws {
-        var generator = SplitMix(state: 1 + UInt64(Mode.allCases.firstIndex(of: mode) ?? 0))
+        var generator = SplitMix(seed: 1 + UInt64(Mode.allCases.firstIndex(of: mode) ?? 0))
         var outcomes: [String: Int] = [:]
         for program in 0..<Self.programs {
             let count = Int.random(in: 16...512, using: &generator)
@@ -56,17 +56,5 @@ struct RandomCodeTests {
         state.segments[SegmentIndex.cs].rights = AccessRights(rawValue: 0xA09B)
         state.gpr[GPR.rsp] = 0x70000
         machine.processor.state = state
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014).
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-        return z ^ z >> 31
     }
 }
