@@ -20,6 +20,10 @@ extension CaseRow {
     package func trial(_ disassembler: Disassembler) -> Trial {
         var trial = Trial(mode: mode, bytes: bytes)
         if usesFX(disassembler) { trial.fx = Self.initialFX }
+        if inputs.contains(where: { $0.target == .system(name: "cpl") && $0.value == 0 }) {
+            trial.registers.cs = mode == .bits64 ? Sandbox.kernelCode64 : Sandbox.kernelCode32
+            trial.registers.ss = Sandbox.kernelData
+        }
         for input in inputs {
             switch input.target {
             case .instructionPointer:

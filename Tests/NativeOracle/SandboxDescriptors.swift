@@ -15,6 +15,10 @@ extension Sandbox {
         0x00cf_f300_0000_ffff, 0x00af_fb00_0000_ffff,
     ]
 
+    package static let kernelCode32: UInt16 = 0x08
+    package static let kernelCode64: UInt16 = 0x10
+    package static let kernelData: UInt16 = 0x18
+
     package static let fsBase = UInt64(HOST_CPU_FS_BASE)
     package static let gsBase = UInt64(HOST_CPU_GS_BASE)
 

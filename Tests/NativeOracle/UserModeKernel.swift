@@ -133,15 +133,14 @@ package struct UserModeKernel {
             for index in 0..<count { bytes[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * UInt64(index))) }
         }
         store(4, Self.stackTop, kind == .long ? 8 : 4)
-        if kind == .legacy { store(8, UInt64(kernelData), 2) }
+        if kind == .legacy { store(8, UInt64(Sandbox.kernelData), 2) }
         // Every gate takes this stack, so that no frame comes to lie on a trial's own.
         if kind == .long { store(0x24, Self.stackTop, 8) }
         store(0x66, 0x68, 2)
         return bytes
     }
 
-    private var kernelCode: UInt16 { kind == .long ? 0x10 : 0x08 }
-    private var kernelData: UInt16 { 0x18 }
+    private var kernelCode: UInt16 { kind == .long ? Sandbox.kernelCode64 : Sandbox.kernelCode32 }
 
     private func gate(_ vector: Int) -> [UInt64] {
         let offset = Self.handlers + UInt64(vector) * 16
@@ -200,11 +199,6 @@ package struct UserModeKernel {
             state.cr3 = Self.pointers
             state.efer = EFER.nxe
             state.pdpte[0] = Self.directory | Entry.present
-        }
-        if trial.system.contains(SystemField(name: "cpl", value: 0)) {
-            state.cpl = 0
-            state.segments[SegmentIndex.cs] = Self.segment(trial.mode == .bits64 ? 0x10 : 0x08)
-            state.segments[SegmentIndex.ss] = Self.segment(kernelData)
         }
         SystemFields.assign(trial.system, to: &state)
         if let fx = trial.fx { state.fpu = FloatingPointState(fxImage: fx) }
