@@ -5,11 +5,11 @@ import TraceFormat
 import VirtualPC
 import X86
 
-/// Debian's i386 kernel, from its uncompressed image, with a small initrd: the long proofs on it are in tools/soak.
-@Suite("Linux", .enabled(if: LinuxTests.isFull, "only in full tests: tools/test"))
-struct LinuxTests {
-    static let isFull = ProcessInfo.processInfo.environment["HINDSIGHT_TEST_LENGTH"] == "full"
+private let isFullTest = ProcessInfo.processInfo.environment["HINDSIGHT_TEST_LENGTH"] == "full"
 
+/// Debian's i386 kernel, from its uncompressed image, with a small initrd: the long proofs on it are in tools/soak.
+@Suite("Linux", .enabled(if: isFullTest, "only in full tests: tools/test"))
+struct LinuxTests {
     /// Steps that these tests may run in all.
     private static let budget: UInt64 = 1_000_000_000
 
