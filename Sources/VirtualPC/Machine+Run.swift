@@ -21,6 +21,7 @@ extension Machine {
             let now = now
             if position >= limit { return .reached }
             if let time, now >= time { return .reached }
+            if now >= VirtualClock.end { return .ended(.halted, detail: "virtual time has come to its end") }
             // Then the events of this instant.
             let events = source.events(at: position, now: now)
             if source.wantsStop { return .abandoned }

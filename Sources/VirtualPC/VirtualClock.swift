@@ -6,6 +6,8 @@ import X86
 package struct VirtualClock: Equatable {
     /// Hz of the time-stamp counter: it counts nanoseconds.
     package static let timestampFrequency: UInt64 = 1_000_000_000
+    /// Where virtual time ends, after 146 years: beyond it, times saturate, and timers would be due again and again.
+    package static let end = VirtualTime(nanoseconds: 1 << 62)
 
     /// Virtual nanoseconds a step, as a fraction.
     package let numerator: UInt64

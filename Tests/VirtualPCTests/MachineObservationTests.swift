@@ -113,6 +113,25 @@ struct MachineObservationTests {
         }
     }
 
+    @Test("a snapshot from the end of time is survived: the run is over", arguments: ["idle", "rate"])
+    func endOfTime(_ kind: String) throws {
+        let machine = try TinyGuest.timer.machine()
+        _ = machine.run(until: TinyGuest.timerHalted, source: NoEvents())
+        var snapshot = machine.snapshot()
+        var manifest = machine.manifest
+        if kind == "idle" {
+            // The field's name ends in front of its width and eight bytes.
+            let name = Array("idle".utf8)
+            let at = try #require(snapshot.fields.indices.first { snapshot.fields[$0...].starts(with: name) })
+            snapshot.fields.replaceSubrange(at + 5..<at + 13, with: [UInt8](repeating: 0xFF, count: 8))
+        } else {
+            manifest.rateNumerator = .max
+        }
+        let restored = try Machine(restoring: snapshot, manifest: manifest)
+        let stop = restored.run(until: .max, source: NoEvents())
+        #expect(stop == .ended(.halted, detail: "virtual time has come to its end"))
+    }
+
     @Test("R20: a rung has the registers raw, a hash for each chip in the board's order, and one for each 16 MiB")
     func rung() throws {
         let machine = try TinyGuest.spin.machine { $0.memory = 40 << 20 }
