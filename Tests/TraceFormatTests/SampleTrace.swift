@@ -71,7 +71,7 @@ struct SampleTrace {
 /// Opens bytes as a trace, in a folder of its own.
 func withReader<R>(_ bytes: [UInt8], memoryLimit: UInt64 = .max, _ body: (TraceReader) throws -> R) throws -> R {
     try withFolder { folder in
-        try Data(bytes).write(to: URL(fileURLWithPath: folder + "/run.hst"))
+        try write(bytes, to: folder + "/run.hst")
         return try body(try TraceReader(path: folder + "/run.hst", memoryLimit: memoryLimit))
     }
 }
@@ -84,6 +84,13 @@ func openingError(_ bytes: [UInt8], memoryLimit: UInt64 = .max) throws -> TraceE
     } catch let error as TraceError {
         return error
     }
+}
+
+/// Writes a file without waiting for the disk, as Foundation's `write(to:)` does.
+func write(_ bytes: [UInt8], to path: String) throws {
+    let file = try #require(fopen(path, "w"))
+    defer { fclose(file) }
+    try #require(fwrite(bytes, 1, bytes.count, file) == bytes.count)
 }
 
 func read(_ path: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: path))) }
