@@ -47,7 +47,7 @@ extension CaseAssignment.Target {
     /// Fields of system level are called as `State.fields` in X86 calls them: `cr0`, `gdtr.base`, `msr.lstar`, `fs.base`.
     private static func isSystem(_ name: String) -> Bool {
         let isControl = name.utf8.count == 3 && (name.hasPrefix("cr") || name.hasPrefix("dr"))
-        return isControl || name.contains(".") || ["cpl", "efer", "activity", "pendingDebug"].contains(name)
+        return isControl || name.contains(".") || ["cpl", "iopl", "efer", "activity", "shadow", "pendingDebug"].contains(name)
     }
 
     /// What a name stands for in a mode; nil if it is none there. Memory is not a name.

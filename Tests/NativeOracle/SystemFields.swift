@@ -24,7 +24,7 @@ struct SystemFields: FieldVisitor {
         }
     }
 
-    private static func all(_ state: State) -> [SystemField] {
+    static func all(_ state: State) -> [SystemField] {
         var state = state
         var visitor = SystemFields()
         state.fields(&visitor)

@@ -1,0 +1,19 @@
+import NativeOracle
+import Testing
+
+/// The rows of `Cases/system`, whose expectations come from the manual, on the interpreter.
+@Suite("Case rows of system level")
+struct SystemCaseTests {
+    private static let folder = String(#filePath.prefix(upTo: #filePath.lastIndex(of: "/")!)) + "/Cases/system"
+
+    @Test(
+        "system instructions do what the manual says in each mode",
+        arguments: ["control.cases", "segment.cases", "far.cases", "io.cases"])
+    func rows(file: String) throws {
+        let path = Self.folder + "/" + file
+        let rows = try CaseFile(path: path, text: readText(path))
+        #expect(rows.rows.count >= 20)
+        #expect(rows.rows.filter { $0.citation == nil }.map(\.description) == [])
+        for failure in try SystemCaseCheck().failures(in: rows) { Issue.record("\(failure)") }
+    }
+}
