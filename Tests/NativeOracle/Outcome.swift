@@ -55,7 +55,7 @@ package protocol Executor: AnyObject {
     var name: String { get }
     /// Whether flags that the manual leaves undefined are not those of X86.docc, Undefined.md.
     var leavesUndefined: Bool { get }
-    /// Whether it is bound by DESIGN's rulings, which decide otherwise than processors here and there.
+    /// Whether it is bound by the rulings, which decide otherwise than processors here and there.
     var followsRulings: Bool { get }
     /// Runs each trial from a fresh state; outcomes in the same order.
     func run(_ trials: [Trial]) throws -> [Outcome]

@@ -1,6 +1,6 @@
 import CZydis
 
-/// Where our processor differs from the host on purpose: DESIGN's rulings decide, and the host's outcome is corrected
+/// Where our processor differs from the host on purpose: the rulings (Rulings.md) decide, and the host's outcome is corrected
 /// to what they ask for before it is compared.
 enum Ruled {
     /// `host` as the rulings want it, as far as `ours` does what they allow.
@@ -18,7 +18,7 @@ enum Ruled {
         }
         if let host = fault(host.ending), let our = fault(ours.ending) {
             // R10: frames are probed whole and operands in the manual's order; processors go item by item, in their own.
-            if host != our, probesSeveral(disassembly) { result.ending = ours.ending }
+            if host != our, probesSeveral(disassembly) || (isAlignmentCheck(host) && !isAlignmentCheck(our)) { result.ending = ours.ending }
             // R10: faults are atomic; processors may have stored or loaded part of a frame by then.
             if storesBeforeFaulting(disassembly), ours.changes.isEmpty {
                 result.changes = []
@@ -41,6 +41,13 @@ enum Ruled {
     private static func fault(_ ending: Ending) -> Ending? {
         guard case .exception(let vector, _, _) = ending, (12...14).contains(vector) || vector == 17 else { return nil }
         return ending
+    }
+
+    /// #AC. It comes after a segment's and a page's fault (Intel SDM Vol. 3A table 6-2); processors check it first where an
+    /// access wraps at a segment's end.
+    private static func isAlignmentCheck(_ ending: Ending) -> Bool {
+        if case .exception(17, _, _) = ending { return true }
+        return false
     }
 
     /// Instructions with several operands or stack slots, of which another one may fault first.

@@ -47,7 +47,7 @@ private struct GuestRun {
 
     @Test("Each exception has its error code and can be restarted")
     func faults() throws {
-        try withKnownIssue("the x87 is not there yet", isIntermittent: true) { try expectAllChecks(of: "faults", atLeast: 386) }
+        try expectAllChecks(of: "faults", atLeast: 386)
     }
 
     @Test("R9: a store to code is seen by the next step") func selfmod() throws { try expectAllChecks(of: "selfmod", atLeast: 31) }

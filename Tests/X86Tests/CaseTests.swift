@@ -20,19 +20,23 @@ struct CaseTests {
         return names.sorted()
     }()
 
+    /// Rows for models to come: no model has the feature, so there is nothing to run.
+    private static let inNoModel = ["cmpxchg16b", "rdtscp"]
+
     @Test("there are rows")
     func present() { #expect(Self.files.count >= 10) }
 
     @Test("every instruction of the table has a row")
     func complete() throws {
         var seen: Set<Substring> = []
-        for file in Self.files {
+        for file in Self.files + SystemCaseTests.files.map({ "system/" + $0 }) {
             let path = Self.folder + "/" + file
             for row in try CaseFile(path: path, text: readText(path)).rows {
                 seen.formUnion((row.text ?? "").split(separator: " "))
             }
         }
-        #expect(InstructionNames.all.filter { !seen.contains(Substring($0)) } == [])
+        let elsewhere = Set(OlderFormTests.names + Self.inNoModel)
+        #expect(InstructionNames.all.filter { !seen.contains(Substring($0)) && !elsewhere.contains($0) } == [])
     }
 
     @Test("rows disassemble as they say and leave what they say", arguments: files)

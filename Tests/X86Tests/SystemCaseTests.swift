@@ -6,9 +6,9 @@ import Testing
 struct SystemCaseTests {
     private static let folder = String(#filePath.prefix(upTo: #filePath.lastIndex(of: "/")!)) + "/Cases/system"
 
-    @Test(
-        "system instructions do what the manual says in each mode",
-        arguments: ["control.cases", "segment.cases", "far.cases", "io.cases"])
+    static let files = ["control.cases", "segment.cases", "far.cases", "io.cases"]
+
+    @Test("system instructions do what the manual says in each mode", arguments: files)
     func rows(file: String) throws {
         let path = Self.folder + "/" + file
         let rows = try CaseFile(path: path, text: readText(path))

@@ -41,11 +41,11 @@ extension CPU {
         let total = count &* size
         var span: Span?
         if top >= total {
-            span = try translate(top &- total, count: total, on: stack)
+            span = try translate(top &- total, count: total, item: size, on: stack)
         } else if top == 0 {
-            span = try translate((0 &- total) & stack.mask, count: total, on: stack)
+            span = try translate((0 &- total) & stack.mask, count: total, item: size, on: stack)
         } else {
-            for item in 0..<count { _ = try translate((top &- total &+ item &* size) & stack.mask, count: size, on: stack) }
+            for item in 0..<count { _ = try translate((top &- total &+ item &* size) & stack.mask, count: size, item: size, on: stack) }
         }
         return StackFrame(stack: stack, size: size, span: span, remaining: count, pointer: stack.pointer)
     }
@@ -59,12 +59,12 @@ extension CPU {
         if let span = frame.span {
             write(span.part(at: frame.remaining &* frame.size, count: frame.size), value)
         } else {
-            write(try translate(offset, count: frame.size, on: frame.stack), value)
+            write(try translate(offset, count: frame.size, item: frame.size, on: frame.stack), value)
         }
     }
 
-    /// Checks and translates a write to a stack.
-    private func translate(_ offset: UInt64, count: UInt64, on stack: TransferStack) throws(Fault) -> Span {
+    /// Checks and translates a write of items of `item` bytes to a stack.
+    private func translate(_ offset: UInt64, count: UInt64, item: UInt64, on stack: TransferStack) throws(Fault) -> Span {
         let segment = stack.segment
         let linear: UInt64
         if stack.isWide {
@@ -81,7 +81,10 @@ extension CPU {
             }
             linear = (segment.base &+ offset) & 0xFFFF_FFFF
         }
-        if core.pointee.slowAccess { noteDataBreakpoints(linear, count: count, write: true) }
+        if core.pointee.slowAccess {
+            if stack.isUser, checksAlignment, linear & (item &- 1) != 0 { throw .alignment }
+            noteDataBreakpoints(linear, count: count, write: true)
+        }
         return try translate(linear, count: count, .write, user: stack.isUser, mask: stack.isWide ? .max : 0xFFFF_FFFF)
     }
 }
