@@ -25,10 +25,10 @@ struct Soak: ParsableCommand {
         }
         for proof in Proof.all where names.isEmpty || names.contains(proof.name) {
             if !again, let known = results[proof.name] {
-                print("\(proof.name): \(known.passed ? "passed" : "FAILED") on \(known.date) (kept)")
+                say("\(proof.name): \(known.passed ? "passed" : "FAILED") on \(known.date) (kept)")
                 continue
             }
-            print("\(proof.name): \(proof.claim)...")
+            say("\(proof.name): \(proof.claim)...")
             let start = Date()
             var result = Results.Entry(date: String(ISO8601DateFormatter().string(from: start).prefix(10)), passed: true, text: "", seconds: 0)
             do { result.text = try proof.run(lab) } catch {
@@ -37,13 +37,18 @@ struct Soak: ParsableCommand {
             }
             result.seconds = Int(Date().timeIntervalSince(start))
             try results.set(proof.name, result)
-            print("  \(result.passed ? "passed" : "FAILED"): \(result.text) (\(result.seconds) s)")
+            say("  \(result.passed ? "passed" : "FAILED"): \(result.text) (\(result.seconds) s)")
         }
         let chosen = Proof.all.compactMap { results[$0.name] }
         let failed = chosen.filter { !$0.passed }.count
-        print("\(chosen.count - failed) passed, \(failed) failed")
+        say("\(chosen.count - failed) passed, \(failed) failed")
         if failed > 0 { throw ExitCode(1) }
     }
+}
+
+/// A line on standard output that is seen at once, also through a pipe.
+private func say(_ line: String) {
+    FileHandle.standardOutput.write(Data((line + "\n").utf8))
 }
 
 /// What was proved, on disk after each proof.
