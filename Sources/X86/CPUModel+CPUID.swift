@@ -22,12 +22,13 @@ extension CPUModel {
         case 0: return Identification(eax: highestLeaf, ebx: 0x756E_6547, ecx: 0x6C65_746E, edx: 0x4965_6E69)
         case 1:
             // Flush lines of 64 bytes, one logical processor, where the fields exist.
-            return Identification(eax: signature, ebx: has(.clflush) ? 0x0001_0800 : 0, ecx: has(.cx16) ? 1 << 13 : 0, edx: featureBits)
+            return Identification(eax: signature, ebx: has(.clflush) ? 0x0001_0800 : 0, ecx: extendedFeatureBits, edx: featureBits)
         case 2: return has(.longMode) ? Self.descriptors64 : Self.descriptorsP6
         case 4: return subleaf < 4 ? Self.caches[Int(subleaf)] : Identification()
         case 7 where subleaf == 0:
             // FDP_EXCPTN_ONLY and deprecated FCS and FDS (ruling R14); IA32_ARCH_CAPABILITIES (ruling R25).
-            return Identification(ebx: 1 << 6 | 1 << 13, edx: 1 << 29)
+            return Identification(
+                ebx: 1 << 6 | 1 << 13 | (has(.smep) ? 1 << 7 : 0) | (has(.smap) ? 1 << 20 : 0), edx: 1 << 29)
         case 0xB: return Identification(ecx: subleaf & 0xFF)
         // The time-stamp counter ticks at the crystal's 1 GHz (ruling R5).
         case 0x15: return Identification(eax: 1, ebx: 1, ecx: 1_000_000_000)
@@ -35,14 +36,22 @@ extension CPUModel {
         }
     }
 
+    /// Leaf 1, ECX.
+    private var extendedFeatureBits: UInt32 {
+        bits([
+            (.sse3, 0), (.ssse3, 9), (.cx16, 13), (.pcid, 17), (.sse41, 19), (.sse42, 20), (.popcnt, 23), (.tscDeadline, 24), (.rdrand, 30),
+        ])
+    }
+
+    private func bits(_ list: [(Features, UInt32)]) -> UInt32 { list.reduce(0) { has($1.0) ? $0 | 1 << $1.1 : $0 } }
+
     /// Leaf 1, EDX.
     private var featureBits: UInt32 {
-        let bits: [(Features, UInt32)] = [
+        bits([
             (.fpu, 0), (.vme, 1), (.de, 2), (.pse, 3), (.tsc, 4), (.msr, 5), (.pae, 6), (.mce, 7), (.cx8, 8), (.apic, 9), (.sep, 11),
             (.mtrr, 12), (.pge, 13), (.mce, 14), (.cmov, 15), (.pat, 16), (.pse36, 17), (.clflush, 19), (.mmx, 23), (.fxsr, 24),
             (.sse, 25), (.sse2, 26),
-        ]
-        return bits.reduce(0) { has($1.0) ? $0 | 1 << $1.1 : $0 }
+        ])
     }
 
     /// Pentium II: 4 KiB and 4 MiB TLBs, 16 KiB first-level caches, 512 KiB second level.

@@ -44,6 +44,16 @@ package struct CPUModel: Equatable, Sendable {
         static let apic = Features(rawValue: 1 << 27)
         /// Multi-byte NOP (0F 1F), RDPMC-less P6 additions such as UD2 and FCMOV.
         static let p6 = Features(rawValue: 1 << 28)
+        static let sse3 = Features(rawValue: 1 << 29)
+        static let ssse3 = Features(rawValue: 1 << 30)
+        static let sse41 = Features(rawValue: 1 << 31)
+        static let sse42 = Features(rawValue: 1 << 32)
+        static let popcnt = Features(rawValue: 1 << 33)
+        static let pcid = Features(rawValue: 1 << 34)
+        static let smep = Features(rawValue: 1 << 35)
+        static let smap = Features(rawValue: 1 << 36)
+        static let rdrand = Features(rawValue: 1 << 37)
+        static let tscDeadline = Features(rawValue: 1 << 38)
     }
 
     func has(_ feature: Features) -> Bool { features.isSuperset(of: feature) }
@@ -61,8 +71,15 @@ package struct CPUModel: Equatable, Sendable {
             .longMode, .nx, .syscall, .mtrr, .pat, .mce, .clflush,
         ],
         physicalAddressBits: 40, vendor: .intel, signature: 0x000206A7)
+    package static let x8664v2 = CPUModel(
+        name: "x86-64-v2",
+        features: [
+            x8664v1.features, .sse3, .ssse3, .sse41, .sse42, .popcnt, .cx16, .lahf64, .pcid, .smep, .smap, .rdtscp, .rdrand, .apic,
+            .tscDeadline,
+        ],
+        physicalAddressBits: 40, vendor: .intel, signature: 0x000306A9)
 
-    package static let all = [i486, i686, x8664v1]
+    package static let all = [i486, i686, x8664v1, x8664v2]
 
     /// The model of that name, nil when there is none.
     package static func named(_ name: String) -> CPUModel? { all.first { $0.name == name } }

@@ -194,7 +194,7 @@ struct MachineObservationTests {
                 $0.cpu = "i486"
                 $0.memory = 4 << 30
             }) == .memoryBeyondCPU(4 << 30, cpu: "i486", limit: 3 << 30))
-        #expect(failure({ $0.cpu = "8086" }) == .unknownCPU("8086", known: ["i486", "i686", "x86-64-v1"]))
+        #expect(failure({ $0.cpu = "8086" }) == .unknownCPU("8086", known: ["i486", "i686", "x86-64-v1", "x86-64-v2"]))
         #expect(failure({ $0.rateDenominator = 0 }) == .invalidRate(numerator: 1, denominator: 0))
     }
 }

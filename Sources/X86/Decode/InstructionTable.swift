@@ -69,7 +69,13 @@ struct InstructionTable {
         x87ArithmeticRows,
         x87ComparisonRows,
         x87ControlRows,
+        x87TranscendentalRows,
         x87SaveRows,
+        mmxRows,
+        sseMoveRows,
+        sseFloatingPointRows,
+        sseIntegerRows,
+        sse42Rows,
         miscellaneousRows,
         segmentRegisterRows,
         interruptRows,
@@ -104,6 +110,10 @@ struct InstructionTable {
         switch set {
         case ZYDIS_ISA_SET_SSE, ZYDIS_ISA_SET_SSEMXCSR, ZYDIS_ISA_SET_SSE_PREFETCH: model.has(.sse)
         case ZYDIS_ISA_SET_SSE2, ZYDIS_ISA_SET_SSE2MMX: model.has(.sse2)
+        case ZYDIS_ISA_SET_SSE3, ZYDIS_ISA_SET_SSE3X87: model.has(.sse3)
+        case ZYDIS_ISA_SET_SSSE3, ZYDIS_ISA_SET_SSSE3MMX: model.has(.ssse3)
+        case ZYDIS_ISA_SET_SSE4: model.has(.sse41)
+        case ZYDIS_ISA_SET_SSE42: model.has(.sse42)
         case ZYDIS_ISA_SET_PENTIUMMMX: model.has(.mmx)
         case ZYDIS_ISA_SET_X87: model.has(.fpu)
         default: false
