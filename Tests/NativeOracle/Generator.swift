@@ -1,10 +1,20 @@
 import CZydis
 
-/// Makes random trials of single integer instructions that user level may execute: any opcode of the one- and two-byte
-/// maps, any operand form, with registers and memory that make something happen. Some of them fault.
+/// Makes random trials of single instructions that user level may execute: any opcode of the maps that its repertoire uses,
+/// any operand form, with registers and memory that make something happen. Some of them fault.
 package struct Generator {
     package let mode: Mode
+    /// Which instructions trials are made of.
+    package enum Repertoire: String, CaseIterable, Sendable {
+        case integer
+        /// MMX and SSE.
+        case vector
+    }
+
     private let seed: UInt64
+    private let repertoire: Repertoire
+    /// The mnemonics that are made; empty: all of the repertoire.
+    private let only: Set<String>
     let disassembler = Disassembler()
 
     /// A trial and its instruction; nil where the bytes are meant to be none.
@@ -16,9 +26,11 @@ package struct Generator {
         package var form: String
     }
 
-    package init(mode: Mode, seed: UInt64) {
+    package init(mode: Mode, seed: UInt64, repertoire: Repertoire = .integer, only: Set<String> = []) {
         self.mode = mode
         self.seed = seed
+        self.repertoire = repertoire
+        self.only = only
     }
 
     /// Trial `number` of this seed: depends on nothing else. Trials of a block of 512 share their background.
@@ -27,7 +39,7 @@ package struct Generator {
         while true {
             var bytes = encoding(&random)
             if let disassembly = disassembler.decode(bytes, mode: mode) {
-                guard isUserLevelInteger(disassembly) else { continue }
+                guard admits(disassembly) else { continue }
                 bytes.removeSubrange(disassembly.length...)
                 var setup = Setup(bytes: bytes, disassembly: disassembly, mode: mode, background: background(of: number))
                 setup.fill(&random)
@@ -36,7 +48,7 @@ package struct Generator {
                 return Item(
                     trial: trial, disassembly: disassembly, mnemonic: disassembly.mnemonicName, form: disassembly.form)
             }
-            guard isKnownInvalid(bytes), random.chance(10) else { continue }
+            guard repertoire == .integer, only.isEmpty, isKnownInvalid(bytes), random.chance(10) else { continue }
             var trial = Trial(mode: mode, bytes: bytes, address: Sandbox.code + 0x400)
             trial.background = background(of: number)
             for index in 0..<16 where index != 4 { trial.registers.gpr[index] = random.operand() }
@@ -54,9 +66,24 @@ package struct Generator {
         + (0x40...0x4f) + (0x80...0x9f) + [0xa0, 0xa1, 0xa3, 0xa4, 0xa5, 0xa8, 0xa9, 0xab, 0xac, 0xad, 0xaf]
         + (0xb0...0xb7) + [0xb9, 0xba, 0xbb, 0xbc, 0xbd, 0xbe, 0xbf, 0xc0, 0xc1, 0xc7] + (0xc8...0xcf) + [0xff]
 
-    private static let legacyPrefixes: [UInt8] = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3]
+    static let legacyPrefixes: [UInt8] = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3]
 
     private func encoding(_ random: inout RandomNumbers) -> [UInt8] {
+        switch repertoire {
+        case .integer: integerEncoding(&random)
+        case .vector: vectorEncoding(&random)
+        }
+    }
+
+    private func admits(_ disassembly: Disassembly) -> Bool {
+        guard only.isEmpty || only.contains(disassembly.mnemonicName) else { return false }
+        return switch repertoire {
+        case .integer: isUserLevelInteger(disassembly)
+        case .vector: isUserLevelVector(disassembly)
+        }
+    }
+
+    private func integerEncoding(_ random: inout RandomNumbers) -> [UInt8] {
         var bytes: [UInt8] = []
         var opcode: [UInt8]
         repeat {
@@ -98,9 +125,7 @@ package struct Generator {
         ].map { $0.rawValue })
 
     private func isUserLevelInteger(_ disassembly: Disassembly) -> Bool {
-        // In 64-bit mode LAHF and SAHF are a feature of their own, which our first 64-bit model lacks.
-        if disassembly.isaSet == ZYDIS_ISA_SET_LAHF && mode == .bits64 { return false }
-        return Self.instructionSets.contains(disassembly.isaSet.rawValue) && !Self.excluded.contains(disassembly.mnemonic.rawValue)
+        Self.instructionSets.contains(disassembly.isaSet.rawValue) && !Self.excluded.contains(disassembly.mnemonic.rawValue)
             && !disassembly.entersKernel
     }
 

@@ -25,7 +25,7 @@ package final class InterpreterExecutor: Executor {
         name = kernel == .long ? "interpreter" : "interpreter (legacy)"
         self.kernel = UserModeKernel(kind: kernel)
         let memory = try PhysicalMemory(byteCount: 4 << 20)
-        processor = Processor(model: .x8664v1, memory: memory, knobs: knobs)
+        processor = Processor(model: .x8664v2, memory: memory, knobs: knobs)
         processor.bus = bus
         interpreter = Interpreter(processor)
         backgroundImage = MemoryImage(bytes: Sandbox.background(seed: 0))

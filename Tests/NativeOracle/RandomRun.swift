@@ -18,8 +18,11 @@ package final class RandomRun {
     package private(set) var unimplemented: [String: Int] = [:]
     package private(set) var reports: [MismatchReport] = []
 
-    package init(mode: Mode, seed: UInt64, oracle: any Executor, subject: any Executor, reportLimit: Int) {
-        generator = Generator(mode: mode, seed: seed)
+    package init(
+        mode: Mode, seed: UInt64, repertoire: Generator.Repertoire = .integer, only: Set<String> = [], oracle: any Executor,
+        subject: any Executor, reportLimit: Int
+    ) {
+        generator = Generator(mode: mode, seed: seed, repertoire: repertoire, only: only)
         self.oracle = oracle
         self.subject = subject
         self.reportLimit = reportLimit

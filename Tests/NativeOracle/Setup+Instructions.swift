@@ -10,6 +10,7 @@ extension Setup {
     /// Registers and immediates, before memory operands are placed.
     mutating func prepareOperands(_ random: inout RandomNumbers) {
         if isString { prepareString(&random) }
+        if disassembly.touchesFX { prepareVectorOperands(&random) }
         switch mnemonic {
         case ZYDIS_MNEMONIC_DIV, ZYDIS_MNEMONIC_IDIV:
             // Quotients that fit, more often than chance has them.
@@ -48,6 +49,7 @@ extension Setup {
 
     /// Memory, after its operands are placed.
     mutating func prepareMemory(_ random: inout RandomNumbers) {
+        if disassembly.touchesFX { prepareVectorMemory(&random) }
         switch mnemonic {
         case ZYDIS_MNEMONIC_CMPXCHG:
             if random.chance(50) { matchAccumulator(size: Int(disassembly.operand(0).size) / 8) }
@@ -252,7 +254,7 @@ extension Setup {
     // MARK: Memory contents
 
     /// The linear address of the first memory operand, with the registers as they are now.
-    private var memoryOperandAddress: UInt64? {
+    var memoryOperandAddress: UInt64? {
         for index in 0..<disassembly.operandCount {
             let operand = disassembly.operand(index)
             guard operand.type == ZYDIS_OPERAND_TYPE_MEMORY else { continue }
@@ -316,7 +318,7 @@ extension Setup {
         trial.registers.gpr[0] = trial.registers.gpr[0] & ~mask | value & mask
     }
 
-    private mutating func write(_ address: UInt64, _ value: UInt64, _ count: Int) {
+    mutating func write(_ address: UInt64, _ value: UInt64, _ count: Int) {
         guard address <= 0xffff_0000, trial.memory.count < Int(HOST_CPU_PATCH_LIMIT) else { return }
         let bytes = (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * UInt64($0))) }
         trial.memory.append(MemoryBytes(address: UInt32(address), bytes: bytes))

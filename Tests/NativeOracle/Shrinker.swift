@@ -34,6 +34,11 @@ final class Shrinker {
         }
         for index in 0..<16 { try attempt { $0.registers.gpr[index] = standard.registers.gpr[index] } }
         for (_, flag) in Flags.named where flag != .interrupt { try attempt { $0.registers.rflags &= ~flag.rawValue } }
+        for target in CaseAssignment.Target.printedFields {
+            guard case .fx(let offset, let width, _) = target else { continue }
+            let range = offset..<offset + width
+            try attempt { $0.fx?.replaceSubrange(range, with: CaseRow.initialFX[range]) }
+        }
         for index in trial.memory.indices.reversed() { try attempt { $0.memory.remove(at: index) } }
         try attempt {
             $0.address = standard.address
@@ -114,6 +119,13 @@ final class Shrinker {
         }
         for segment in CaseAssignment.Segment.allCases where trial.registers[keyPath: segment.path] != standard.registers[keyPath: segment.path] {
             inputs.append(CaseAssignment(target: .segment(segment), value: UInt64(trial.registers[keyPath: segment.path])))
+        }
+        if let fx = trial.fx {
+            for target in CaseAssignment.Target.printedFields {
+                guard case .fx(let offset, let width, _) = target else { continue }
+                let range = offset..<offset + width
+                if fx[range] != CaseRow.initialFX[range] { inputs.append(CaseAssignment(target: target, bytes: Array(fx[range]))) }
+            }
         }
         for part in trial.memory {
             inputs.append(CaseAssignment(target: .memory(address: part.address, count: part.bytes.count), bytes: part.bytes))

@@ -4,9 +4,9 @@ import NativeOracle
 /// `oracle random`: random instructions on the host's CPU and on the interpreter.
 struct Random: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Runs random user-level integer instructions on the host's CPU and on the interpreter, and compares.",
+        abstract: "Runs random user-level instructions on the host's CPU and on the interpreter, and compares.",
         discussion: """
-            Registers, flags, memory and faults must be equal. Each mismatch is reported with its inputs, both outcomes \
+            Registers, flags, memory, faults and x87 and SSE state must be equal. Each mismatch is reported with its inputs, both outcomes \
             and a case row that shows it. The same seed gives the same trials. Exit code 1 if anything differed.
             """)
 
@@ -23,6 +23,12 @@ struct Random: ParsableCommand {
 
     @Option(help: "64, 32 or 16: only code of that width.")
     var mode: Int?
+
+    @Option(help: "Which instructions: integer, or vector (MMX and SSE).")
+    var repertoire = Generator.Repertoire.integer
+
+    @Option(parsing: .upToNextOption, help: "Only these mnemonics of the repertoire.")
+    var only: [String] = []
 
     @Option(help: "The first trial's number.")
     var from = 0
@@ -58,7 +64,8 @@ struct Random: ParsableCommand {
         var failed = false
         let clock = ContinuousClock()
         for mode in modes {
-            let run = RandomRun(mode: mode, seed: seed, oracle: host, subject: executor, reportLimit: reports)
+            let run = RandomRun(
+                mode: mode, seed: seed, repertoire: repertoire, only: Set(only), oracle: host, subject: executor, reportLimit: reports)
             let time = try clock.measure { try run.run(from..<from + count, stopAfter: stopAfter) }
             for report in run.reports { print(report, "\n") }
             let forms = run.coverage.values.reduce(0) { $0 + $1.count }
@@ -83,3 +90,5 @@ struct Random: ParsableCommand {
         }
     }
 }
+
+extension Generator.Repertoire: ExpressibleByArgument {}
