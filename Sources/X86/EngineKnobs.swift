@@ -3,7 +3,7 @@ package struct EngineKnobs: Equatable, Sendable {
     /// Entries of each of the two TLBs (user, supervisor), a power of two.
     package var tlbEntries = 1024
     /// Slots of the table of decoded blocks, a power of two.
-    package var blockSlots = 1 << 15
+    package var blockSlots = 1 << 16
     /// Instructions that the decode arena holds before it starts anew; at least 256.
     package var arenaInstructions = 1 << 20
     /// Flush all caches every this many steps; 0: never.

@@ -102,23 +102,43 @@ package final class Interpreter: Engine {
     private func runBlocks() -> Exit? {
         let core = cpu.core
         let memory = cpu.memory
+        var previous = cache.pointee.none
+        var branched = false
         while cpu.state.position < core.pointee.stopAt {
             // Find the code.
             let ip = cpu.state.rip
-            let linear = (core.pointee.segmentCache[SegmentIndex.cs].base &+ ip) & core.pointee.linearMask
+            let linear = (core.pointee.segmentCache[unchecked: SegmentIndex.cs].base &+ ip) & core.pointee.linearMask
             let entry = core.pointee.tlb + Int(truncatingIfNeeded: linear &>> 12 & core.pointee.tlbMask)
             let page =
                 entry.pointee.execute == linear & ~0xFFF | core.pointee.tlbGeneration
                 ? Int(bitPattern: entry.pointee.host &- UInt(bitPattern: memory.base)) >> 12 : translateCode(linear)
-            guard page >= 0,
-                let block = cache.pointee.block(
-                    page: page, offset: linear & 0xFFF, mode: core.pointee.codeMode, memory: memory, cpu: cpu),
-                ip &+ UInt64(block.pointee.bytes) &- 1 <= core.pointee.codeLimit
-            else {
+            guard page >= 0 else {
                 if let exit = stepLoose() { return exit }
                 continue
             }
-            if let exit = execute(block.pointee.first, count: Int(block.pointee.count)) { return exit }
+            let key = BlockCache.key(page: page, offset: linear & 0xFFF, mode: core.pointee.codeMode)
+            let generation = memory.codeGeneration[page]
+            var block = branched ? previous.pointee.branch : previous.pointee.fallThrough
+            if block.pointee.key != key || block.pointee.generation != generation {
+                if let known = cache.pointee.block(key, generation: generation) {
+                    block = known
+                    if branched { previous.pointee.branch = block } else { previous.pointee.fallThrough = block }
+                } else if let decoded = cache.pointee.decode(
+                    key, page: page, offset: linear & 0xFFF, mode: core.pointee.codeMode, memory: memory, cpu: cpu)
+                {
+                    block = decoded
+                } else {
+                    previous = cache.pointee.none
+                    if let exit = stepLoose() { return exit }
+                    continue
+                }
+            }
+            guard ip &+ UInt64(block.pointee.bytes) &- 1 <= core.pointee.codeLimit else {
+                if let exit = stepLoose() { return exit }
+                continue
+            }
+            previous = block
+            if let exit = execute(block.first, count: Int(block.pointee.count), &branched) { return exit }
         }
         return nil
     }
@@ -132,9 +152,9 @@ package final class Interpreter: Engine {
         } catch { return -1 }
     }
 
-    /// Executes decoded instructions that follow each other, as far as they go.
+    /// Executes decoded instructions that follow each other, as far as they go. `branched`: the last one jumped.
     @inline(__always)
-    private func execute(_ first: UnsafeMutablePointer<Instruction>, count: Int) -> Exit? {
+    private func execute(_ first: UnsafeMutablePointer<Instruction>, count: Int, _ branched: inout Bool) -> Exit? {
         let core = cpu.core
         let mask = core.pointee.ipMask
         let end = first + count
@@ -149,11 +169,15 @@ package final class Interpreter: Engine {
                 cpu.state.rip = ip
                 cpu.state.position = position
                 instruction += 1
-                if position >= core.pointee.stopAt || instruction == end { return nil }
+                if position >= core.pointee.stopAt || instruction == end {
+                    branched = false
+                    return nil
+                }
                 continue
             }
             if status == Retire.branched {
                 cpu.state.position = position &+ 1
+                branched = true
                 return nil
             }
             return finish(status, instruction)
@@ -195,7 +219,8 @@ package final class Interpreter: Engine {
             count += 1
             do throws(Decoder.Failure) {
                 loose.initialize(to: try decoder.decode(UnsafeRawBufferPointer(start: bytes, count: count), mode: cpu.core.pointee.codeMode).0)
-                return execute(loose, count: 1)
+                var branched = false
+                return execute(loose, count: 1, &branched)
             } catch {
                 switch error {
                 case .needsMoreBytes where count < 15: continue

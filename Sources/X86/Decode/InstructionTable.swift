@@ -22,6 +22,19 @@ struct InstructionRow: Sendable {
             select: { $0.byWidth(of: operand, b: b, w: w, d: d, q: q) })
     }
 
+    /// The same for a hot instruction: beside the handlers for any form, those that know where the operands of 32 and 64 bits lie.
+    init(
+        _ mnemonic: ZydisMnemonic, b: Handler? = nil, w: Handler? = nil, d: Handler? = nil, q: Handler? = nil,
+        registers: (d: Handler, q: Handler), load: (d: Handler, q: Handler)? = nil, store: (d: Handler, q: Handler)? = nil
+    ) {
+        self.init(
+            mnemonic,
+            select: { instruction in
+                let known = instruction.operands[0].kind == .memory ? store : instruction.operands[1].kind == .memory ? load : registers
+                return instruction.byWidth(b: b, w: w, d: known?.d ?? d, q: known?.q ?? q)
+            })
+    }
+
     init(_ mnemonic: ZydisMnemonic, _ feature: CPUModel.Features = [], select: @escaping @Sendable (borrowing Instruction) -> Handler?) {
         self.mnemonic = Mnemonic(rawValue: UInt16(truncatingIfNeeded: mnemonic.rawValue))
         self.feature = feature

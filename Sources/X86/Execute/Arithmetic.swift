@@ -3,33 +3,36 @@ import CZydis
 /// Binary integer arithmetic (Intel SDM Vol. 1 5.1.2).
 let arithmeticRows: [InstructionRow] = [
     InstructionRow(
-        ZYDIS_MNEMONIC_ADD,
-        b: { add($0.cpu, $1.instruction, UInt8.self) }, w: { add($0.cpu, $1.instruction, UInt16.self) },
-        d: { add($0.cpu, $1.instruction, UInt32.self) }, q: { add($0.cpu, $1.instruction, UInt64.self) }),
+        ZYDIS_MNEMONIC_ADD, b: { add($0.cpu, $1.instruction, UInt8.self, AnyForm.self) }, w: { add($0.cpu, $1.instruction, UInt16.self, AnyForm.self) },
+        registers: (d: { add($0.cpu, $1.instruction, UInt32.self, RegisterForm.self) }, q: { add($0.cpu, $1.instruction, UInt64.self, RegisterForm.self) }),
+        load: (d: { add($0.cpu, $1.instruction, UInt32.self, LoadForm.self) }, q: { add($0.cpu, $1.instruction, UInt64.self, LoadForm.self) }),
+        store: (d: { add($0.cpu, $1.instruction, UInt32.self, StoreForm.self) }, q: { add($0.cpu, $1.instruction, UInt64.self, StoreForm.self) })),
     InstructionRow(
-        ZYDIS_MNEMONIC_ADC,
-        b: { adc($0.cpu, $1.instruction, UInt8.self) }, w: { adc($0.cpu, $1.instruction, UInt16.self) },
-        d: { adc($0.cpu, $1.instruction, UInt32.self) }, q: { adc($0.cpu, $1.instruction, UInt64.self) }),
+        ZYDIS_MNEMONIC_ADC, b: { adc($0.cpu, $1.instruction, UInt8.self, AnyForm.self) }, w: { adc($0.cpu, $1.instruction, UInt16.self, AnyForm.self) },
+        d: { adc($0.cpu, $1.instruction, UInt32.self, AnyForm.self) }, q: { adc($0.cpu, $1.instruction, UInt64.self, AnyForm.self) },
+        registers: (d: { adc($0.cpu, $1.instruction, UInt32.self, RegisterForm.self) }, q: { adc($0.cpu, $1.instruction, UInt64.self, RegisterForm.self) })),
     InstructionRow(
-        ZYDIS_MNEMONIC_SUB,
-        b: { sub($0.cpu, $1.instruction, UInt8.self) }, w: { sub($0.cpu, $1.instruction, UInt16.self) },
-        d: { sub($0.cpu, $1.instruction, UInt32.self) }, q: { sub($0.cpu, $1.instruction, UInt64.self) }),
+        ZYDIS_MNEMONIC_SUB, b: { sub($0.cpu, $1.instruction, UInt8.self, AnyForm.self) }, w: { sub($0.cpu, $1.instruction, UInt16.self, AnyForm.self) },
+        registers: (d: { sub($0.cpu, $1.instruction, UInt32.self, RegisterForm.self) }, q: { sub($0.cpu, $1.instruction, UInt64.self, RegisterForm.self) }),
+        load: (d: { sub($0.cpu, $1.instruction, UInt32.self, LoadForm.self) }, q: { sub($0.cpu, $1.instruction, UInt64.self, LoadForm.self) }),
+        store: (d: { sub($0.cpu, $1.instruction, UInt32.self, StoreForm.self) }, q: { sub($0.cpu, $1.instruction, UInt64.self, StoreForm.self) })),
     InstructionRow(
-        ZYDIS_MNEMONIC_SBB,
-        b: { sbb($0.cpu, $1.instruction, UInt8.self) }, w: { sbb($0.cpu, $1.instruction, UInt16.self) },
-        d: { sbb($0.cpu, $1.instruction, UInt32.self) }, q: { sbb($0.cpu, $1.instruction, UInt64.self) }),
+        ZYDIS_MNEMONIC_SBB, b: { sbb($0.cpu, $1.instruction, UInt8.self, AnyForm.self) }, w: { sbb($0.cpu, $1.instruction, UInt16.self, AnyForm.self) },
+        d: { sbb($0.cpu, $1.instruction, UInt32.self, AnyForm.self) }, q: { sbb($0.cpu, $1.instruction, UInt64.self, AnyForm.self) },
+        registers: (d: { sbb($0.cpu, $1.instruction, UInt32.self, RegisterForm.self) }, q: { sbb($0.cpu, $1.instruction, UInt64.self, RegisterForm.self) })),
     InstructionRow(
-        ZYDIS_MNEMONIC_CMP,
-        b: { cmp($0.cpu, $1.instruction, UInt8.self) }, w: { cmp($0.cpu, $1.instruction, UInt16.self) },
-        d: { cmp($0.cpu, $1.instruction, UInt32.self) }, q: { cmp($0.cpu, $1.instruction, UInt64.self) }),
+        ZYDIS_MNEMONIC_CMP, b: { cmp($0.cpu, $1.instruction, UInt8.self, AnyForm.self) }, w: { cmp($0.cpu, $1.instruction, UInt16.self, AnyForm.self) },
+        registers: (d: { cmp($0.cpu, $1.instruction, UInt32.self, RegisterForm.self) }, q: { cmp($0.cpu, $1.instruction, UInt64.self, RegisterForm.self) }),
+        load: (d: { cmp($0.cpu, $1.instruction, UInt32.self, LoadForm.self) }, q: { cmp($0.cpu, $1.instruction, UInt64.self, LoadForm.self) }),
+        store: (d: { cmp($0.cpu, $1.instruction, UInt32.self, StoreForm.self) }, q: { cmp($0.cpu, $1.instruction, UInt64.self, StoreForm.self) })),
     InstructionRow(
-        ZYDIS_MNEMONIC_INC,
-        b: { inc($0.cpu, $1.instruction, UInt8.self) }, w: { inc($0.cpu, $1.instruction, UInt16.self) },
-        d: { inc($0.cpu, $1.instruction, UInt32.self) }, q: { inc($0.cpu, $1.instruction, UInt64.self) }),
+        ZYDIS_MNEMONIC_INC, b: { inc($0.cpu, $1.instruction, UInt8.self, AnyForm.self) }, w: { inc($0.cpu, $1.instruction, UInt16.self, AnyForm.self) },
+        d: { inc($0.cpu, $1.instruction, UInt32.self, AnyForm.self) }, q: { inc($0.cpu, $1.instruction, UInt64.self, AnyForm.self) },
+        registers: (d: { inc($0.cpu, $1.instruction, UInt32.self, RegisterForm.self) }, q: { inc($0.cpu, $1.instruction, UInt64.self, RegisterForm.self) })),
     InstructionRow(
-        ZYDIS_MNEMONIC_DEC,
-        b: { dec($0.cpu, $1.instruction, UInt8.self) }, w: { dec($0.cpu, $1.instruction, UInt16.self) },
-        d: { dec($0.cpu, $1.instruction, UInt32.self) }, q: { dec($0.cpu, $1.instruction, UInt64.self) }),
+        ZYDIS_MNEMONIC_DEC, b: { dec($0.cpu, $1.instruction, UInt8.self, AnyForm.self) }, w: { dec($0.cpu, $1.instruction, UInt16.self, AnyForm.self) },
+        d: { dec($0.cpu, $1.instruction, UInt32.self, AnyForm.self) }, q: { dec($0.cpu, $1.instruction, UInt64.self, AnyForm.self) },
+        registers: (d: { dec($0.cpu, $1.instruction, UInt32.self, RegisterForm.self) }, q: { dec($0.cpu, $1.instruction, UInt64.self, RegisterForm.self) })),
     InstructionRow(
         ZYDIS_MNEMONIC_NEG,
         b: { neg($0.cpu, $1.instruction, UInt8.self) }, w: { neg($0.cpu, $1.instruction, UInt16.self) },
@@ -68,20 +71,20 @@ let arithmeticRows: [InstructionRow] = [
 ]
 
 @inline(__always)
-private func add<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
-    guard let b = cpu.read(instruction, 1, as: W.self) else { return Retire.fault }
-    let done = cpu.update(instruction, 0) { (a: W) in
+private func add<W: Width, F: OperandForm>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type, _: F.Type) -> Status {
+    guard let b = cpu.read(instruction, 1, as: W.self, F.self) else { return Retire.fault }
+    let done = cpu.update(instruction, 0, F.self) { (a: W) in
         let result = a &+ b
-        cpu.setFlags(adding: a, b, result: result)
+        cpu.setFlags(sumOf: a, b, result: result)
         return result
     }
     return done ? Retire.next : Retire.fault
 }
 
 @inline(__always)
-private func adc<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
-    guard let b = cpu.read(instruction, 1, as: W.self) else { return Retire.fault }
-    let done = cpu.update(instruction, 0) { (a: W) in
+private func adc<W: Width, F: OperandForm>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type, _: F.Type) -> Status {
+    guard let b = cpu.read(instruction, 1, as: W.self, F.self) else { return Retire.fault }
+    let done = cpu.update(instruction, 0, F.self) { (a: W) in
         let result = a &+ b &+ W(truncatingIfNeeded: cpu.carry)
         cpu.setFlags(adding: a, b, result: result)
         return result
@@ -90,20 +93,20 @@ private func adc<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W
 }
 
 @inline(__always)
-private func sub<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
-    guard let b = cpu.read(instruction, 1, as: W.self) else { return Retire.fault }
-    let done = cpu.update(instruction, 0) { (a: W) in
+private func sub<W: Width, F: OperandForm>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type, _: F.Type) -> Status {
+    guard let b = cpu.read(instruction, 1, as: W.self, F.self) else { return Retire.fault }
+    let done = cpu.update(instruction, 0, F.self) { (a: W) in
         let result = a &- b
-        cpu.setFlags(subtracting: b, from: a, result: result)
+        cpu.setFlags(differenceOf: a, b, result: result)
         return result
     }
     return done ? Retire.next : Retire.fault
 }
 
 @inline(__always)
-private func sbb<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
-    guard let b = cpu.read(instruction, 1, as: W.self) else { return Retire.fault }
-    let done = cpu.update(instruction, 0) { (a: W) in
+private func sbb<W: Width, F: OperandForm>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type, _: F.Type) -> Status {
+    guard let b = cpu.read(instruction, 1, as: W.self, F.self) else { return Retire.fault }
+    let done = cpu.update(instruction, 0, F.self) { (a: W) in
         let result = a &- b &- W(truncatingIfNeeded: cpu.carry)
         cpu.setFlags(subtracting: b, from: a, result: result)
         return result
@@ -112,19 +115,19 @@ private func sbb<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W
 }
 
 @inline(__always)
-private func cmp<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
-    guard let a = cpu.read(instruction, 0, as: W.self), let b = cpu.read(instruction, 1, as: W.self) else { return Retire.fault }
-    cpu.setFlags(subtracting: b, from: a, result: a &- b)
+private func cmp<W: Width, F: OperandForm>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type, _: F.Type) -> Status {
+    guard let a = cpu.read(instruction, 0, as: W.self, F.self), let b = cpu.read(instruction, 1, as: W.self, F.self) else { return Retire.fault }
+    cpu.setFlags(differenceOf: a, b, result: a &- b)
     return Retire.next
 }
 
 /// INC and DEC leave CF alone.
 @inline(__always)
-private func inc<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
-    let done = cpu.update(instruction, 0) { (a: W) in
+private func inc<W: Width, F: OperandForm>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type, _: F.Type) -> Status {
+    let done = cpu.update(instruction, 0, F.self) { (a: W) in
         let result = a &+ 1
         let carry = cpu.carry
-        cpu.setFlags(adding: a, 1, result: result)
+        cpu.setFlags(sumOf: a, 1, result: result)
         cpu.setCarry(carry)
         return result
     }
@@ -132,11 +135,11 @@ private func inc<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W
 }
 
 @inline(__always)
-private func dec<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
-    let done = cpu.update(instruction, 0) { (a: W) in
+private func dec<W: Width, F: OperandForm>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type, _: F.Type) -> Status {
+    let done = cpu.update(instruction, 0, F.self) { (a: W) in
         let result = a &- 1
         let carry = cpu.carry
-        cpu.setFlags(subtracting: 1, from: a, result: result)
+        cpu.setFlags(differenceOf: a, 1, result: result)
         cpu.setCarry(carry)
         return result
     }

@@ -13,9 +13,25 @@ let dataTransferRows: [InstructionRow] =
                     default: continue
                     }
                 }
+                if instruction.operands[0].kind == .memory {
+                    return instruction.byWidth(
+                        b: { mov($0.cpu, $1.instruction, UInt8.self, StoreForm.self) },
+                        w: { mov($0.cpu, $1.instruction, UInt16.self, StoreForm.self) },
+                        d: { mov($0.cpu, $1.instruction, UInt32.self, StoreForm.self) },
+                        q: { mov($0.cpu, $1.instruction, UInt64.self, StoreForm.self) })
+                }
+                if instruction.operands[1].kind == .memory {
+                    return instruction.byWidth(
+                        b: { mov($0.cpu, $1.instruction, UInt8.self, LoadForm.self) },
+                        w: { mov($0.cpu, $1.instruction, UInt16.self, LoadForm.self) },
+                        d: { mov($0.cpu, $1.instruction, UInt32.self, LoadForm.self) },
+                        q: { mov($0.cpu, $1.instruction, UInt64.self, LoadForm.self) })
+                }
                 return instruction.byWidth(
-                    b: { mov($0.cpu, $1.instruction, UInt8.self) }, w: { mov($0.cpu, $1.instruction, UInt16.self) },
-                    d: { mov($0.cpu, $1.instruction, UInt32.self) }, q: { mov($0.cpu, $1.instruction, UInt64.self) })
+                    b: { mov($0.cpu, $1.instruction, UInt8.self, RegisterForm.self) },
+                    w: { mov($0.cpu, $1.instruction, UInt16.self, RegisterForm.self) },
+                    d: { mov($0.cpu, $1.instruction, UInt32.self, RegisterForm.self) },
+                    q: { mov($0.cpu, $1.instruction, UInt64.self, RegisterForm.self) })
             }),
         InstructionRow(
             ZYDIS_MNEMONIC_MOVZX,
@@ -80,8 +96,8 @@ private let conditionalMoveRows: [InstructionRow] = [
 }
 
 @inline(__always)
-private func mov<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
-    guard let value = cpu.read(instruction, 1, as: W.self), cpu.write(instruction, 0, value) else { return Retire.fault }
+private func mov<W: Width, F: OperandForm>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type, _: F.Type) -> Status {
+    guard let value = cpu.read(instruction, 1, as: W.self, F.self), cpu.write(instruction, 0, value, F.self) else { return Retire.fault }
     return Retire.next
 }
 

@@ -8,9 +8,7 @@ extension CPU {
     /// SF, ZF and PF of a result.
     @inline(__always)
     static func signZeroParity<W: Width>(_ result: W) -> UInt64 {
-        let low = UInt64(truncatingIfNeeded: result) & 0xFF
-        let nibble = (low ^ low &>> 4) & 0xF
-        let parity = (0x9669 as UInt64) &>> nibble & 1
+        let parity = ~UInt64(truncatingIfNeeded: UInt8(truncatingIfNeeded: result).nonzeroBitCount) & 1
         return parity &<< 2 | (result == 0 ? Flag.zf : 0) | result.topBit &<< 7
     }
 
@@ -18,6 +16,22 @@ extension CPU {
     @inline(__always)
     func setFlags<W: Width>(adding a: W, _ b: W, result: W) {
         setStatus(Self.signZeroParity(result) | Self.carries((a & b) | ((a | b) & ~result)))
+    }
+
+    /// The same where no carry came in.
+    @inline(__always)
+    func setFlags<W: Width>(sumOf a: W, _ b: W, result: W) {
+        let changed = UInt64(truncatingIfNeeded: a ^ b ^ result) & Flag.af
+        let overflow = ((a ^ result) & (b ^ result)).topBit
+        setStatus(Self.signZeroParity(result) | changed | (result < a ? Flag.cf : 0) | overflow &<< 11)
+    }
+
+    /// All six flags of `a` - `b`, where no borrow came in.
+    @inline(__always)
+    func setFlags<W: Width>(differenceOf a: W, _ b: W, result: W) {
+        let changed = UInt64(truncatingIfNeeded: a ^ b ^ result) & Flag.af
+        let overflow = ((a ^ b) & (a ^ result)).topBit
+        setStatus(Self.signZeroParity(result) | changed | (a < b ? Flag.cf : 0) | overflow &<< 11)
     }
 
     /// All six flags of a subtraction, from the borrows into each bit.

@@ -1,3 +1,30 @@
+/// Which operands of an instruction lie in memory, as far as a handler knows when it is compiled. The hottest instructions have
+/// a handler a form: one that never touches memory needs no stack frame.
+protocol OperandForm {
+    static func isMemory(_ instruction: InstructionReference, _ operand: Int) -> Bool
+}
+
+/// To be looked up in the instruction.
+enum AnyForm: OperandForm {
+    @inline(__always)
+    static func isMemory(_ instruction: InstructionReference, _ operand: Int) -> Bool { instruction.pointee.isMemory(operand) }
+}
+
+/// Registers and immediates.
+enum RegisterForm: OperandForm {
+    @inline(__always) static func isMemory(_: InstructionReference, _: Int) -> Bool { false }
+}
+
+/// The source is in memory, the destination is a register.
+enum LoadForm: OperandForm {
+    @inline(__always) static func isMemory(_: InstructionReference, _ operand: Int) -> Bool { operand == 1 }
+}
+
+/// The first operand is in memory.
+enum StoreForm: OperandForm {
+    @inline(__always) static func isMemory(_: InstructionReference, _ operand: Int) -> Bool { operand == 0 }
+}
+
 /// How handlers read and write the operands of an instruction. Nil or false: a fault was left behind.
 extension CPU {
     /// The effective address of the memory operand, without its segment.
@@ -30,19 +57,28 @@ extension CPU {
     /// Reads operand number `operand`: register, memory or immediate.
     @inline(__always)
     func read<W: Width>(_ instruction: InstructionReference, _ operand: Int, as width: W.Type) -> W? {
-        let form = instruction.pointee.operands[unchecked: operand]
-        switch form.kind {
-        case .general: return register(form.register, as: W.self)
-        case .memory: return load(Int(instruction.pointee.segment), effectiveAddress(instruction), as: W.self)
-        default: return W(truncatingIfNeeded: instruction.pointee.immediate)
+        read(instruction, operand, as: W.self, AnyForm.self)
+    }
+
+    @inline(__always)
+    func read<W: Width, F: OperandForm>(_ instruction: InstructionReference, _ operand: Int, as width: W.Type, _: F.Type) -> W? {
+        if F.isMemory(instruction, operand) {
+            return load(Int(instruction.pointee.segment), effectiveAddress(instruction), as: W.self)
         }
+        let form = instruction.pointee.operands[unchecked: operand]
+        return form.kind == .general ? register(form.register, as: W.self) : W(truncatingIfNeeded: instruction.pointee.immediate)
     }
 
     /// Writes operand number `operand`: register or memory.
     @inline(__always)
     func write<W: Width>(_ instruction: InstructionReference, _ operand: Int, _ value: W) -> Bool {
+        write(instruction, operand, value, AnyForm.self)
+    }
+
+    @inline(__always)
+    func write<W: Width, F: OperandForm>(_ instruction: InstructionReference, _ operand: Int, _ value: W, _: F.Type) -> Bool {
         let form = instruction.pointee.operands[unchecked: operand]
-        if form.kind == .general {
+        if !F.isMemory(instruction, operand) {
             setRegister(form.register, value)
             return true
         }
@@ -52,8 +88,13 @@ extension CPU {
     /// Replaces operand number `operand` by `body` of its value, probing memory as a write first.
     @inline(__always)
     func update<W: Width>(_ instruction: InstructionReference, _ operand: Int, _ body: (W) -> W) -> Bool {
+        update(instruction, operand, AnyForm.self, body)
+    }
+
+    @inline(__always)
+    func update<W: Width, F: OperandForm>(_ instruction: InstructionReference, _ operand: Int, _: F.Type, _ body: (W) -> W) -> Bool {
         let form = instruction.pointee.operands[unchecked: operand]
-        if form.kind == .general {
+        if !F.isMemory(instruction, operand) {
             setRegister(form.register, body(register(form.register, as: W.self)))
             return true
         }

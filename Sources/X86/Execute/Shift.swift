@@ -5,17 +5,17 @@ import CZydis
 /// OF is defined for a count of 1 only; for other counts it is what a count of 1 would have made it, as on Intel processors (R12).
 let shiftRows: [InstructionRow] = [
     InstructionRow(
-        ZYDIS_MNEMONIC_SHL,
-        b: { shl($0.cpu, $1.instruction, UInt8.self) }, w: { shl($0.cpu, $1.instruction, UInt16.self) },
-        d: { shl($0.cpu, $1.instruction, UInt32.self) }, q: { shl($0.cpu, $1.instruction, UInt64.self) }),
+        ZYDIS_MNEMONIC_SHL, b: { shl($0.cpu, $1.instruction, UInt8.self, AnyForm.self) }, w: { shl($0.cpu, $1.instruction, UInt16.self, AnyForm.self) },
+        d: { shl($0.cpu, $1.instruction, UInt32.self, AnyForm.self) }, q: { shl($0.cpu, $1.instruction, UInt64.self, AnyForm.self) },
+        registers: (d: { shl($0.cpu, $1.instruction, UInt32.self, RegisterForm.self) }, q: { shl($0.cpu, $1.instruction, UInt64.self, RegisterForm.self) })),
     InstructionRow(
-        ZYDIS_MNEMONIC_SHR,
-        b: { shr($0.cpu, $1.instruction, UInt8.self) }, w: { shr($0.cpu, $1.instruction, UInt16.self) },
-        d: { shr($0.cpu, $1.instruction, UInt32.self) }, q: { shr($0.cpu, $1.instruction, UInt64.self) }),
+        ZYDIS_MNEMONIC_SHR, b: { shr($0.cpu, $1.instruction, UInt8.self, AnyForm.self) }, w: { shr($0.cpu, $1.instruction, UInt16.self, AnyForm.self) },
+        d: { shr($0.cpu, $1.instruction, UInt32.self, AnyForm.self) }, q: { shr($0.cpu, $1.instruction, UInt64.self, AnyForm.self) },
+        registers: (d: { shr($0.cpu, $1.instruction, UInt32.self, RegisterForm.self) }, q: { shr($0.cpu, $1.instruction, UInt64.self, RegisterForm.self) })),
     InstructionRow(
-        ZYDIS_MNEMONIC_SAR,
-        b: { sar($0.cpu, $1.instruction, UInt8.self) }, w: { sar($0.cpu, $1.instruction, UInt16.self) },
-        d: { sar($0.cpu, $1.instruction, UInt32.self) }, q: { sar($0.cpu, $1.instruction, UInt64.self) }),
+        ZYDIS_MNEMONIC_SAR, b: { sar($0.cpu, $1.instruction, UInt8.self, AnyForm.self) }, w: { sar($0.cpu, $1.instruction, UInt16.self, AnyForm.self) },
+        d: { sar($0.cpu, $1.instruction, UInt32.self, AnyForm.self) }, q: { sar($0.cpu, $1.instruction, UInt64.self, AnyForm.self) },
+        registers: (d: { sar($0.cpu, $1.instruction, UInt32.self, RegisterForm.self) }, q: { sar($0.cpu, $1.instruction, UInt64.self, RegisterForm.self) })),
     InstructionRow(
         ZYDIS_MNEMONIC_SHLD,
         w: { shld($0.cpu, $1.instruction, UInt16.self) },
@@ -45,18 +45,18 @@ let shiftRows: [InstructionRow] = [
 /// Replaces the first operand by `body` of its value and the count in operand `count`. A count of 0 changes no flag but still
 /// writes: it probes memory as a write and clears the upper half of a 32-bit register.
 @inline(__always)
-private func shift<W: Width>(
-    _ cpu: CPU, _ instruction: InstructionReference, count operand: Int = 1, _ body: (W, UInt64) -> W
+private func shift<W: Width, F: OperandForm>(
+    _ cpu: CPU, _ instruction: InstructionReference, count operand: Int = 1, _: F.Type, _ body: (W, UInt64) -> W
 ) -> Status {
     // An immediate or CL: never memory.
-    guard let raw = cpu.read(instruction, operand, as: UInt8.self) else { return Retire.fault }
+    guard let raw = cpu.read(instruction, operand, as: UInt8.self, RegisterForm.self) else { return Retire.fault }
     let count = UInt64(raw) & (W.self == UInt64.self ? 63 : 31)
-    return cpu.update(instruction, 0) { (a: W) in count == 0 ? a : body(a, count) } ? Retire.next : Retire.fault
+    return cpu.update(instruction, 0, F.self) { (a: W) in count == 0 ? a : body(a, count) } ? Retire.next : Retire.fault
 }
 
 @inline(__always)
-private func shl<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
-    shift(cpu, instruction) { (a: W, count) in
+private func shl<W: Width, F: OperandForm>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type, _: F.Type) -> Status {
+    shift(cpu, instruction, F.self) { (a: W, count) in
         let shifted = UInt64(truncatingIfNeeded: a) &<< count
         let result = W(truncatingIfNeeded: shifted)
         let carry = W.self == UInt64.self ? UInt64(truncatingIfNeeded: a) &>> (64 &- count) : shifted &>> W.bits
@@ -66,8 +66,8 @@ private func shl<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W
 }
 
 @inline(__always)
-private func shr<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
-    shift(cpu, instruction) { (a: W, count) in
+private func shr<W: Width, F: OperandForm>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type, _: F.Type) -> Status {
+    shift(cpu, instruction, F.self) { (a: W, count) in
         let wide = UInt64(truncatingIfNeeded: a)
         let result = W(truncatingIfNeeded: wide &>> count)
         cpu.setFlags(shifted: result, carry: wide &>> (count &- 1) & 1, overflow: a.topBit)
@@ -76,8 +76,8 @@ private func shr<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W
 }
 
 @inline(__always)
-private func sar<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
-    shift(cpu, instruction) { (a: W, count) in
+private func sar<W: Width, F: OperandForm>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type, _: F.Type) -> Status {
+    shift(cpu, instruction, F.self) { (a: W, count) in
         let wide = Int64(truncatingIfNeeded: a.signed)
         let result = W(truncatingIfNeeded: wide &>> Int64(truncatingIfNeeded: count))
         let last = wide &>> Int64(truncatingIfNeeded: count &- 1)
@@ -90,7 +90,7 @@ private func sar<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W
 @inline(__always)
 private func shld<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
     let b = cpu.register(instruction.pointee.operands[unchecked: 1].register, as: W.self)
-    return shift(cpu, instruction, count: 2) { (a: W, count) in
+    return shift(cpu, instruction, count: 2, AnyForm.self) { (a: W, count) in
         let result: W
         let carry: UInt64
         if W.self == UInt16.self {
@@ -110,7 +110,7 @@ private func shld<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: 
 @inline(__always)
 private func shrd<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
     let b = cpu.register(instruction.pointee.operands[unchecked: 1].register, as: W.self)
-    return shift(cpu, instruction, count: 2) { (a: W, count) in
+    return shift(cpu, instruction, count: 2, AnyForm.self) { (a: W, count) in
         let result: W
         let carry: UInt64
         if W.self == UInt16.self {
@@ -128,7 +128,7 @@ private func shrd<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: 
 
 @inline(__always)
 private func rol<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
-    shift(cpu, instruction) { (a: W, count) in
+    shift(cpu, instruction, AnyForm.self) { (a: W, count) in
         let result = a &<< W(truncatingIfNeeded: count) | a &>> W(truncatingIfNeeded: 0 &- count)
         cpu.setRotateFlags(carry: UInt64(truncatingIfNeeded: result) & 1, overflow: a.topBit ^ (a &<< 1).topBit)
         return result
@@ -137,7 +137,7 @@ private func rol<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W
 
 @inline(__always)
 private func ror<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
-    shift(cpu, instruction) { (a: W, count) in
+    shift(cpu, instruction, AnyForm.self) { (a: W, count) in
         let result = a &>> W(truncatingIfNeeded: count) | a &<< W(truncatingIfNeeded: 0 &- count)
         cpu.setRotateFlags(carry: result.topBit, overflow: a.topBit ^ UInt64(truncatingIfNeeded: a) & 1)
         return result
@@ -148,7 +148,7 @@ private func ror<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W
 /// to 0 changes no flag.
 @inline(__always)
 private func rcl<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
-    shift(cpu, instruction) { (a: W, raw) in
+    shift(cpu, instruction, AnyForm.self) { (a: W, raw) in
         let count = W.bits < 32 ? raw % (W.bits &+ 1) : raw
         if count == 0 { return a }
         let wide = UInt64(truncatingIfNeeded: a)
@@ -162,7 +162,7 @@ private func rcl<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W
 
 @inline(__always)
 private func rcr<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
-    shift(cpu, instruction) { (a: W, raw) in
+    shift(cpu, instruction, AnyForm.self) { (a: W, raw) in
         let count = W.bits < 32 ? raw % (W.bits &+ 1) : raw
         if count == 0 { return a }
         let wide = UInt64(truncatingIfNeeded: a)
