@@ -23,6 +23,7 @@ package struct VirtualClock: Equatable {
 
     /// The time of the boundary at `position`; saturates.
     package func time(at position: Position) -> VirtualTime {
+        if numerator == denominator { return VirtualTime(nanoseconds: position.rawValue).advanced(byNanoseconds: idle) }
         let wide = position.rawValue.multipliedFullWidth(by: numerator)
         guard wide.high < denominator else { return VirtualTime(nanoseconds: .max) }
         return VirtualTime(nanoseconds: denominator.dividingFullWidth(wide).quotient).advanced(byNanoseconds: idle)
@@ -31,6 +32,7 @@ package struct VirtualClock: Equatable {
     /// The first position whose time is at or past `time` if no more idle time is skipped: the ceiling of the formula.
     package func firstPosition(reaching time: VirtualTime) -> Position {
         let busy = time.nanoseconds(since: VirtualTime(nanoseconds: idle))
+        if numerator == denominator { return Position(busy) }
         let wide = busy.multipliedFullWidth(by: denominator)
         guard wide.high < numerator else { return .max }
         let (quotient, remainder) = numerator.dividingFullWidth(wide)

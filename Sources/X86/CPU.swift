@@ -42,6 +42,8 @@ struct Core {
     var tlb: UnsafeMutablePointer<TranslationEntry>
     var userTLB: UnsafeMutablePointer<TranslationEntry>
     var supervisorTLB: UnsafeMutablePointer<TranslationEntry>
+    /// The supervisor's while it may access user pages in spite of SMAP.
+    var openTLB: UnsafeMutablePointer<TranslationEntry>
     var tlbMask: UInt64
     var tlbGeneration: UInt64 = 1
     /// RAM pages flagged as feeding translations.

@@ -58,6 +58,9 @@ package struct CPUModel: Equatable, Sendable {
 
     func has(_ feature: Features) -> Bool { features.isSuperset(of: feature) }
 
+    /// Whether the model has 64-bit mode.
+    package var hasLongMode: Bool { has(.longMode) }
+
     package static let i486 = CPUModel(
         name: "i486", features: [.fpu, .cpuid], physicalAddressBits: 32, vendor: .intel, signature: 0x0480)
     package static let i686 = CPUModel(

@@ -148,7 +148,7 @@ package final class Interpreter: Engine {
     private func translateCode(_ linear: UInt64) -> Int {
         guard cpu.state.rip <= cpu.core.pointee.codeLimit, !cpu.is64Bit || cpu.isCanonical(linear) else { return -1 }
         do throws(Fault) {
-            return cpu.memory.pageIndex(of: try cpu.translatePage(linear, .execute, user: cpu.state.cpl == 3))
+            return cpu.memory.pageIndex(of: try cpu.translatePage(linear, .execute, as: cpu.privilege))
         } catch { return -1 }
     }
 
@@ -257,7 +257,7 @@ struct Fetch {
                 linear = (segment.base &+ offset) & 0xFFFF_FFFF
             }
             if linear & ~0xFFF != page {
-                physical = try cpu.translatePage(linear, .execute, user: cpu.state.cpl == 3) & ~0xFFF
+                physical = try cpu.translatePage(linear, .execute, as: cpu.privilege) & ~0xFFF
                 page = linear & ~0xFFF
             }
             offset &+= 1

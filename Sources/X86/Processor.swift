@@ -15,10 +15,12 @@ package final class Processor {
         let supervisor = UnsafeMutablePointer<TranslationEntry>.allocate(capacity: tlbCount)
         user.initialize(repeating: TranslationEntry(), count: tlbCount)
         supervisor.initialize(repeating: TranslationEntry(), count: tlbCount)
+        let open = UnsafeMutablePointer<TranslationEntry>.allocate(capacity: tlbCount)
+        open.initialize(repeating: TranslationEntry(), count: tlbCount)
         core = .allocate(capacity: 1)
         core.initialize(
             to: Core(
-                tlb: supervisor, userTLB: user, supervisorTLB: supervisor, tlbMask: UInt64(tlbCount - 1),
+                tlb: supervisor, userTLB: user, supervisorTLB: supervisor, openTLB: open, tlbMask: UInt64(tlbCount - 1),
                 watchedTables: .allocate(capacity: Core.watchedTableCapacity), memory: .passUnretained(memory), model: model,
                 knobs: knobs))
         precondition(MemoryLayout<Core>.offset(of: \.state) == 0, "the state comes first in the core")
@@ -31,6 +33,7 @@ package final class Processor {
         memory.watcher = nil
         core.pointee.userTLB.deallocate()
         core.pointee.supervisorTLB.deallocate()
+        core.pointee.openTLB.deallocate()
         core.pointee.watchedTables.deallocate()
         core.deinitialize(count: 1)
         core.deallocate()

@@ -44,6 +44,27 @@ enum BootImages {
         return bytes + prefix + [0x11, 0x22, 0x33, 0x44, 0xF4] + [UInt8](repeating: 0x90, count: 11)
     }
 
+    /// A 64-bit kernel: one segment, whose code stores RAX at 4 MiB and halts.
+    static func elf64(entry: UInt64 = 0x20_0004) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: 120)
+        bytes.replaceSubrange(0..<7, with: [0x7F, 0x45, 0x4C, 0x46, 2, 1, 1])
+        store(UInt16(2), in: &bytes, at: 16)
+        store(UInt16(62), in: &bytes, at: 18)
+        store(entry, in: &bytes, at: 24)
+        store(UInt64(64), in: &bytes, at: 32)
+        store(UInt16(56), in: &bytes, at: 54)
+        store(UInt16(1), in: &bytes, at: 56)
+        store(UInt32(1), in: &bytes, at: 64)
+        for (index, word) in [120, 0xFFFF_FFFF_8020_0000, 0x20_0000, 32, 4096, 4096].enumerated() as EnumeratedSequence<[UInt64]> {
+            store(word, in: &bytes, at: 72 + 8 * index)
+        }
+        // mov rax, 123456789ABCDEF0H; mov [400000H], rax; hlt
+        let code: [UInt8] = [
+            0x48, 0xB8, 0xF0, 0xDE, 0xBC, 0x9A, 0x78, 0x56, 0x34, 0x12, 0x48, 0x89, 0x04, 0x25, 0x00, 0x00, 0x40, 0x00, 0xF4,
+        ]
+        return bytes + [0x11, 0x22, 0x33, 0x44] + code + [UInt8](repeating: 0x90, count: 28 - code.count)
+    }
+
     static func multibootHeader(flags: UInt32, addresses: [UInt32] = []) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: 12)
         store(UInt32(0x1BAD_B002), in: &bytes, at: 0)

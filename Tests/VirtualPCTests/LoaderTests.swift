@@ -6,10 +6,11 @@ import X86
 @Suite("Loaders")
 struct LoaderTests {
     /// A machine into which `source` was loaded.
-    private func machine(_ source: BootSource, memory: UInt64 = 16 << 20, seed: UInt64 = 0) throws -> Machine {
+    private func machine(_ source: BootSource, memory: UInt64 = 16 << 20, seed: UInt64 = 0, cpu: String = "i686") throws -> Machine {
         var manifest = Manifest(boot: source.manifestEntry)
         manifest.memory = memory
         manifest.seed = seed
+        manifest.cpu = cpu
         let machine = try Machine(manifest: manifest)
         try machine.load(source)
         return machine
@@ -115,6 +116,21 @@ struct LoaderTests {
         }
     }
 
+    @Test("a 64-bit ELF kernel is entered in 64-bit mode with the first 4 GiB mapped to themselves")
+    func vmlinux64() throws {
+        for entry: UInt64 in [0x20_0004, 0xFFFF_FFFF_8020_0004] {
+            let machine = try machine(linux(BootImages.elf64(entry: entry), commandLine: "a b"), cpu: "x86-64-v1")
+            let state = machine.processor.state
+            #expect(state.rip == 0x20_0004)
+            #expect(state.efer == EFER.lme | EFER.lma && state.cr0 == CR0.pe | CR0.et | CR0.pg && state.cr4 == CR4.pae)
+            let page = machine.register(GPR.rsi)
+            #expect(text(machine, at: machine.load(page + 0x228, bytes: 4)) == "a b")
+            guard case .ended(.halted, _) = machine.run(to: 10) else { return #expect(Bool(false), "the kernel halts") }
+            #expect(machine.register(GPR.rax) == 0x1234_5678_9ABC_DEF0)
+            #expect(machine.load(0x40_0000, bytes: 8) == 0x1234_5678_9ABC_DEF0)
+        }
+    }
+
     @Test("what is no kernel is refused by file and reason", arguments: [
         ("empty", "vmlinuz: the file is empty"),
         ("short", "vmlinuz: no bzImage: the file ends inside the setup header, at byte 100"),
@@ -126,7 +142,8 @@ struct LoaderTests {
         ("entry", "vmlinuz: no bzImage: its entry 0x90000000 lies outside the kernel"),
         ("header", "vmlinuz: no bzImage: the setup header's length is impossible"),
         ("large", "vmlinuz: the kernel needs memory up to 257 MiB to unpack itself"),
-        ("elf64", "vmlinuz: no ELF kernel: it is not a 32-bit ELF file"),
+        ("elfWidth", "vmlinuz: no ELF kernel: it is not a 32-bit or 64-bit ELF file"),
+        ("elf64", "vmlinuz: a 64-bit kernel cannot run on the processor model i686"),
         ("elfObject", "vmlinuz: no ELF kernel: it is not an executable (type 1)"),
         ("elfARM", "vmlinuz: no ELF kernel: it is for another processor (machine 40)"),
         ("elfCut", "vmlinuz: no ELF kernel: the file ends inside segment 0, at byte 90"),
@@ -146,9 +163,10 @@ struct LoaderTests {
         case "entry": BootImages.store(UInt32(0x9000_0000), in: &image, at: 0x214)
         case "header": image[0x201] = 0xFF
         case "large": BootImages.store(UInt64(256 << 20), in: &image, at: 0x258)
-        case "elf64":
+        case "elfWidth":
             image = BootImages.elf()
-            image[4] = 2
+            image[4] = 3
+        case "elf64": image = BootImages.elf64()
         case "elfObject":
             image = BootImages.elf()
             image[16] = 1
@@ -250,12 +268,13 @@ struct LoaderTests {
         #expect(failure(16, 0x10000, .real) == "flat: an image entered in real mode starts below 64 KiB")
     }
 
-    @Test("damaged images are refused or loaded, and never end the host process", arguments: ["linux", "elf", "multiboot", "addresses"])
+    @Test("damaged images are refused or loaded, and never end the host process", arguments: ["linux", "elf", "elf64", "multiboot", "addresses"])
     func damaged(_ kind: String) {
         let good =
             switch kind {
             case "linux": BootImages.bzImage()
             case "elf": BootImages.elf()
+            case "elf64": BootImages.elf64()
             case "multiboot": BootImages.multibootELF()
             default: BootImages.multibootByAddresses()
             }
@@ -271,7 +290,7 @@ struct LoaderTests {
             if round % 5 == 0 { bytes.removeLast(Int(random.next() % UInt64(bytes.count))) }
             let image = ImageFile(name: "image", bytes: bytes)
             let source: BootSource =
-                kind == "linux" || kind == "elf"
+                kind == "linux" || kind.hasPrefix("elf")
                 ? .kernel(image, initrd: nil, commandLine: "x") : .multiboot(image, modules: [], commandLine: "x")
             if failure(source, memory: 8 << 20) != nil { refused += 1 }
         }

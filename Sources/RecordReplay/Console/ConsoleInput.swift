@@ -20,6 +20,8 @@ package final class ConsoleInput: EventSource {
     private var isClosed = false
     /// Read and not given yet.
     private var pending: [Event] = []
+    /// Before this position nobody looks: boundaries are far more frequent than polls.
+    private var nextLook = Position.zero
     /// Before this time nothing more is taken.
     private var nextTake = VirtualTime.zero
 
@@ -41,7 +43,10 @@ package final class ConsoleInput: EventSource {
     }
 
     package func events(at position: Position, now: VirtualTime) -> [Event] {
-        if pending.isEmpty, !isClosed, now >= nextTake, isReadable(within: 0) { take() }
+        if pending.isEmpty, !isClosed, position >= nextLook {
+            nextLook = position.advanced(by: pollInterval)
+            if now >= nextTake, isReadable(within: 0) { take() }
+        }
         guard !pending.isEmpty else { return [] }
         defer { pending.removeAll() }
         nextTake = now.advanced(byNanoseconds: Self.shareTime)
@@ -49,7 +54,7 @@ package final class ConsoleInput: EventSource {
     }
 
     package func nextPause(after position: Position) -> Position {
-        isClosed ? .max : position.advanced(by: pollInterval)
+        isClosed ? .max : nextLook > position ? nextLook : position.advanced(by: pollInterval)
     }
 
     package func idle(at position: Position, now: VirtualTime, until deadline: VirtualTime?) -> Arrival {

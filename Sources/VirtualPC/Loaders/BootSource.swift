@@ -58,7 +58,7 @@ extension Machine {
             let parameters = LinuxParameters(
                 commandLine: commandLine, initrd: initrd, seed: manifest.seed, rootPointer: firmware.acpi.root)
             if ELFImage.hasSignature(kernel) {
-                entry = try ELFKernelLoader(kernel).load(into: &space, parameters)
+                entry = try ELFKernelLoader(kernel, for: processor.model).load(into: &space, parameters)
             } else {
                 entry = try LinuxLoader(kernel).load(into: &space, parameters)
             }

@@ -11,6 +11,7 @@ struct LinuxParameters {
 
     /// Physical addresses below the extended BIOS data area.
     private enum Place {
+        static let pageTables: UInt64 = 0x80000
         static let bootParameters: UInt64 = 0x90000
         static let setupData: UInt64 = 0x91000
         static let commandLine: UInt64 = 0x92000
@@ -59,6 +60,20 @@ struct LinuxParameters {
         try space.place(page[...], at: Place.bootParameters, for: kernel, "the boot parameters")
         return EntryState(
             mode: .protected, instructionPointer: entry, registers: [(GPR.rsi, UInt32(Place.bootParameters))])
+    }
+
+    /// Maps the first 4 GiB to themselves in pages of 2 MiB: one page each of the two upper levels, then four directories. Gives the
+    /// address for CR3.
+    func placePageTables(in space: inout LoadSpace, for kernel: ImageFile) throws(LoadError) -> UInt64 {
+        let present: UInt64 = 0x3
+        let large: UInt64 = 0x80
+        let page: UInt64 = 0x1000
+        var bytes = [UInt8](repeating: 0, count: Int(2 * page))
+        bytes.store((Place.pageTables + page) | present, at: 0)
+        for directory in 0..<UInt64(4) { bytes.store((Place.pageTables + (2 + directory) * page) | present, at: Int(page + 8 * directory)) }
+        for entry in 0..<UInt64(4 * 512) { bytes.append(littleEndian: entry << 21 | large | present) }
+        try space.place(bytes[...], at: Place.pageTables, for: kernel, "the page tables")
+        return Place.pageTables
     }
 
     private func placeCommandLine(in space: inout LoadSpace, limit: UInt64, for kernel: ImageFile) throws(LoadError) {

@@ -68,7 +68,7 @@ struct MultibootLoader {
     private func loadELF(into space: inout LoadSpace) throws(LoadError) -> UInt32 {
         let image = try ELFImage(file, as: .multiboot)
         try image.load(into: &space, as: .multiboot)
-        return image.entry
+        return UInt32(truncatingIfNeeded: image.entry)
     }
 
     private func loadByHeader(into space: inout LoadSpace) throws(LoadError) -> UInt32 {

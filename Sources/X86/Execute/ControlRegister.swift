@@ -58,7 +58,7 @@ extension CPU {
                 }
                 efer |= EFER.lma
             } else if new & CR0.pg == 0, efer & EFER.lma != 0 {
-                guard !is64Bit else { throw .generalProtection(0) }
+                guard !is64Bit, state.cr4 & CR4.pcide == 0 else { throw .generalProtection(0) }
                 efer &= ~EFER.lma
             }
         }
@@ -75,8 +75,10 @@ extension CPU {
 
     // MARK: CR3
 
-    /// Writes CR3. Translations depend on the tables alone (ruling R7): loading the same value again changes nothing.
-    func writeCR3(_ value: UInt64) throws(Fault) {
+    /// Writes CR3. Translations depend on the tables alone (ruling R7): loading the same value again changes nothing, nor do
+    /// process-context identifiers. With them bit 63 asks for no flush, and is not stored (Intel SDM Vol. 3A 4.10.4.1).
+    func writeCR3(_ source: UInt64) throws(Fault) {
+        let value = state.cr4 & CR4.pcide != 0 ? source & ~(1 << 63) : source
         guard value >> UInt64(core.pointee.model.physicalAddressBits) == 0 else { throw .generalProtection(0) }
         var remaps = state.cr3 != value
         if state.cr0 & CR0.pg != 0, state.cr4 & CR4.pae != 0, !isLongMode {
@@ -99,6 +101,7 @@ extension CPU {
         guard value & ~core.pointee.model.cr4Bits == 0 else { throw .generalProtection(0) }
         let changed = state.cr4 ^ value
         if changed & CR4.pae != 0, isLongMode { throw .generalProtection(0) }
+        if changed & value & CR4.pcide != 0, !isLongMode || state.cr3 & 0xFFF != 0 { throw .generalProtection(0) }
         // PGE only decides what a flush spares: without a TLB to be seen, nothing.
         var remaps = changed & (CR4.pae | CR4.pse | CR4.smep | CR4.smap) != 0
         let reloads = changed & (CR4.pae | CR4.pge | CR4.pse | CR4.smep) != 0
@@ -129,6 +132,9 @@ extension CPUModel {
         if has(.p6) { bits |= CR4.pce }
         if has(.fxsr) { bits |= CR4.osfxsr }
         if has(.sse) { bits |= CR4.osxmmexcpt }
+        if has(.pcid) { bits |= CR4.pcide }
+        if has(.smep) { bits |= CR4.smep }
+        if has(.smap) { bits |= CR4.smap }
         return bits
     }
 }

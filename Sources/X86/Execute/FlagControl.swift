@@ -26,6 +26,8 @@ let flagControlRows: [InstructionRow] = [
     InstructionRow(ZYDIS_MNEMONIC_SAHF) { core, _ in sahf(core.cpu) },
     InstructionRow(ZYDIS_MNEMONIC_CLI) { core, _ in cli(core.cpu) },
     InstructionRow(ZYDIS_MNEMONIC_STI) { core, _ in sti(core.cpu) },
+    InstructionRow(ZYDIS_MNEMONIC_STAC, .smap) { core, _ in setAccessControl(core.cpu, true) },
+    InstructionRow(ZYDIS_MNEMONIC_CLAC, .smap) { core, _ in setAccessControl(core.cpu, false) },
     InstructionRow(ZYDIS_MNEMONIC_PUSHF) { core, _ in pushf(core.cpu, UInt16.self) },
     InstructionRow(ZYDIS_MNEMONIC_PUSHFD) { core, _ in pushf(core.cpu, UInt32.self) },
     InstructionRow(ZYDIS_MNEMONIC_PUSHFQ) { core, _ in pushf(core.cpu, UInt64.self) },
@@ -74,6 +76,16 @@ private func sti(_ cpu: CPU) -> Status {
         cpu.leaveBlock()
     }
     cpu.state.rflags |= flag
+    return Retire.next
+}
+
+// MARK: The access control flag
+
+/// STAC and CLAC: AC decides whether the supervisor reaches user pages (Intel SDM Vol. 3A 4.6).
+private func setAccessControl(_ cpu: CPU, _ isSet: Bool) -> Status {
+    guard cpu.state.cpl == 0, !cpu.isVirtual8086 else { return cpu.raise(.invalidOpcode) }
+    cpu.state.rflags = isSet ? cpu.state.rflags | Flag.ac : cpu.state.rflags & ~Flag.ac
+    cpu.core.pointee.tlb = cpu.translations(of: .supervisor)
     return Retire.next
 }
 

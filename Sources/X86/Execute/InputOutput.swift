@@ -98,7 +98,7 @@ private func ins<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W
             try cpu.checkPort(port, count: W.byteCount)
             // The destination is probed before the device is read (ruling R10).
             let linear = try cpu.linearAddress(SegmentIndex.es, cpu.state.gpr[GPR.rdi] & mask, count: W.byteCount, write: true)
-            let place = try cpu.translate(linear, count: W.byteCount, .write, user: cpu.state.cpl == 3)
+            let place = try cpu.translate(linear, count: W.byteCount, .write, as: cpu.privilege)
             cpu.write(place, UInt64(truncatingIfNeeded: cpu.readPort(port, as: W.self)))
             cpu.advance(GPR.rdi, by: W.byteCount, mask: mask)
             return true

@@ -128,11 +128,11 @@ extension CPU {
     fileprivate func probeBoth(
         _ first: (segment: Int, offset: UInt64), _ second: (segment: Int, offset: UInt64), count: UInt64, write: Bool
     ) throws(Fault) -> (Span, Span) {
-        let user = state.cpl == 3
+        let privilege = privilege
         let from = try linearAddress(first.segment, first.offset, count: count, write: false)
-        let source = try translate(from, count: count, .read, user: user)
+        let source = try translate(from, count: count, .read, as: privilege)
         let to = try linearAddress(second.segment, second.offset, count: count, write: write)
-        return (source, try translate(to, count: count, write ? .write : .read, user: user))
+        return (source, try translate(to, count: count, write ? .write : .read, as: privilege))
     }
 }
 

@@ -108,10 +108,9 @@ private func storeTable(_ cpu: CPU, _ instruction: InstructionReference, _ table
         let offset = cpu.effectiveAddress(instruction)
         let linear = try cpu.linearAddress(segment, offset, count: cpu.is64Bit ? 10 : 6, write: true)
         if cpu.checksAlignment, linear & 3 != 0 { throw .alignment }
-        let user = cpu.state.cpl == 3
-        let limit = try cpu.translate(linear, count: 2, .write, user: user)
+        let limit = try cpu.translate(linear, count: 2, .write, as: cpu.privilege)
         let baseAddress = (linear &+ 2) & cpu.core.pointee.linearMask
-        let base = try cpu.translate(baseAddress, count: cpu.is64Bit ? 8 : 4, .write, user: user)
+        let base = try cpu.translate(baseAddress, count: cpu.is64Bit ? 8 : 4, .write, as: cpu.privilege)
         cpu.write(limit, UInt64(table.limit))
         cpu.write(base, table.base)
         return Retire.next

@@ -63,7 +63,7 @@ extension CPU {
     private func loadSlowly(_ segment: Int, _ offset: UInt64, count: UInt64) -> UInt64? {
         do throws(Fault) {
             let linear = try linearAddress(segment, offset, count: count, write: false)
-            return read(try translate(linear, count: count, .read, user: state.cpl == 3))
+            return read(try translate(linear, count: count, .read, as: privilege))
         } catch {
             core.pointee.fault = error
             return nil
@@ -74,7 +74,7 @@ extension CPU {
     private func storeSlowly(_ segment: Int, _ offset: UInt64, count: UInt64, _ value: UInt64) -> Bool {
         do throws(Fault) {
             let linear = try linearAddress(segment, offset, count: count, write: true)
-            write(try translate(linear, count: count, .write, user: state.cpl == 3), value)
+            write(try translate(linear, count: count, .write, as: privilege), value)
             return true
         } catch {
             core.pointee.fault = error
@@ -89,7 +89,7 @@ extension CPU {
                 throw segmentFault(segment)
             }
             let linear = try linearAddress(segment, offset, count: count, write: true)
-            return try translate(linear, count: count, .write, user: state.cpl == 3)
+            return try translate(linear, count: count, .write, as: privilege)
         } catch {
             core.pointee.fault = error
             return nil
@@ -111,7 +111,7 @@ extension CPU {
     /// itself would. At most two pages: `count` is 4,096 at most.
     func probe(_ segment: Int, _ offset: UInt64, count: UInt64, write: Bool) throws(Fault) {
         let linear = try linearAddress(segment, offset, count: count, write: write)
-        _ = try translate(linear, count: count, write ? .write : .read, user: state.cpl == 3)
+        _ = try translate(linear, count: count, write ? .write : .read, as: privilege)
     }
 
     // MARK: By linear address with supervisor privilege: descriptor tables, TSS, frames on an inner stack.
@@ -139,9 +139,9 @@ extension CPU {
 
     /// Tables and stacks of IA-32e mode lie anywhere in 64 bits, in compatibility mode too.
     private func systemSpan(_ linear: UInt64, count: UInt64, _ access: Access) throws(Fault) -> Span {
-        guard isLongMode else { return try translate(linear & 0xFFFF_FFFF, count: count, access, user: false, mask: 0xFFFF_FFFF) }
+        guard isLongMode else { return try translate(linear & 0xFFFF_FFFF, count: count, access, as: .system, mask: 0xFFFF_FFFF) }
         guard isCanonical(linear), isCanonical(linear &+ (count - 1)) else { throw .generalProtection(0) }
-        return try translate(linear, count: count, access, user: false, mask: .max)
+        return try translate(linear, count: count, access, as: .system, mask: .max)
     }
 
     // MARK: Segmentation
@@ -201,18 +201,25 @@ extension CPU {
 
     enum Access { case read, write, execute }
 
+    /// In whose name memory is accessed (Intel SDM Vol. 3A 4.6): user mode, supervisor mode, or the processor itself, which reads
+    /// descriptor tables and task state for a program of any level.
+    enum Privilege { case user, supervisor, system }
+
+    /// The privilege of the running program's own accesses.
+    @inline(__always) var privilege: Privilege { state.cpl == 3 ? .user : .supervisor }
+
     /// Translates all pages of an access, lowest first.
-    func translate(_ linear: UInt64, count: UInt64, _ access: Access, user: Bool) throws(Fault) -> Span {
-        try translate(linear, count: count, access, user: user, mask: core.pointee.linearMask)
+    func translate(_ linear: UInt64, count: UInt64, _ access: Access, as privilege: Privilege) throws(Fault) -> Span {
+        try translate(linear, count: count, access, as: privilege, mask: core.pointee.linearMask)
     }
 
     /// The same with `mask` saying where linear addresses wrap.
-    func translate(_ linear: UInt64, count: UInt64, _ access: Access, user: Bool, mask: UInt64) throws(Fault) -> Span {
+    func translate(_ linear: UInt64, count: UInt64, _ access: Access, as privilege: Privilege, mask: UInt64) throws(Fault) -> Span {
         let room = 0x1000 - (linear & 0xFFF)
-        let first = try translatePage(linear, access, user: user)
+        let first = try translatePage(linear, access, as: privilege)
         guard count > room else { return Span(first: first, firstCount: count) }
         let next = (linear &+ room) & mask
-        let second = try translatePage(next, access, user: user)
+        let second = try translatePage(next, access, as: privilege)
         return Span(first: first, firstCount: room, second: second, secondCount: count - room)
     }
 

@@ -8,8 +8,8 @@ extension CPU {
     }
 
     /// The physical address behind a linear one, with the fault that the access earns; fills the TLB.
-    func translatePage(_ linear: UInt64, _ access: Access, user: Bool) throws(Fault) -> UInt64 {
-        let table = user ? core.pointee.userTLB : core.pointee.supervisorTLB
+    func translatePage(_ linear: UInt64, _ access: Access, as privilege: Privilege) throws(Fault) -> UInt64 {
+        let table = translations(of: privilege)
         let entry = table + Int(truncatingIfNeeded: linear &>> 12 & core.pointee.tlbMask)
         let tag = linear & ~0xFFF | core.pointee.tlbGeneration
         let known = switch access {
@@ -21,14 +21,25 @@ extension CPU {
             let page = Int((entry.pointee.host - UInt(bitPattern: memory.base)) >> 12)
             return memory.address(ofPage: page) | linear & 0xFFF
         }
-        let walk = try walk(linear, access, user: user)
+        let walk = try walk(linear, access, privilege)
         fill(entry, tag, walk, access)
         return walk.address
+    }
+
+    /// The TLB for accesses of a privilege. Supervisor accesses while RFLAGS.AC opens user pages (SMAP) have one of their own: what
+    /// it holds is hidden again when AC is cleared.
+    func translations(of privilege: Privilege) -> UnsafeMutablePointer<TranslationEntry> {
+        switch privilege {
+        case .user: core.pointee.userTLB
+        case .supervisor where state.cr4 & CR4.smap != 0 && state.rflags & Flag.ac != 0: core.pointee.openTLB
+        case .supervisor, .system: core.pointee.supervisorTLB
+        }
     }
 
     /// The result of a successful walk.
     private struct Walk {
         var address: UInt64
+        var mayRead: Bool
         /// A later write needs no walk: allowed, and D is set.
         var mayWrite: Bool
         var mayExecute: Bool
@@ -38,21 +49,23 @@ extension CPU {
         let page = memory.pageIndex(of: walk.address)
         guard page >= 0 else { return }
         entry.pointee.host = UInt(bitPattern: memory.pointer(page: page))
-        entry.pointee.read = tag
+        entry.pointee.read = walk.mayRead ? tag : 0
         entry.pointee.execute = walk.mayExecute ? tag : 0
         // A write translation needs no more notice: the page is dirty already and nobody watches it.
         if access == .write { memory.noteDirty(page: page) }
-        entry.pointee.write = walk.mayWrite && memory.pageFlags[page] == PhysicalMemory.PageFlag.dirty ? tag : 0
+        let mayWrite = walk.mayWrite && memory.pageFlags[page] == PhysicalMemory.PageFlag.dirty
+        entry.pointee.write = mayWrite ? tag : 0
+        if mayWrite { memory.noteWriter(page: page, entry) }
     }
 
     // MARK: The walk
 
-    private func walk(_ linear: UInt64, _ access: Access, user: Bool) throws(Fault) -> Walk {
+    private func walk(_ linear: UInt64, _ access: Access, _ privilege: Privilege) throws(Fault) -> Walk {
         if state.cr0 & CR0.pg == 0 {
-            return Walk(address: linear & 0xFFFF_FFFF & core.pointee.a20Mask, mayWrite: true, mayExecute: true)
+            return Walk(address: linear & 0xFFFF_FFFF & core.pointee.a20Mask, mayRead: true, mayWrite: true, mayExecute: true)
         }
-        if state.cr4 & CR4.pae == 0 { return try walk32(linear, access, user: user) }
-        return try walkWide(linear, access, user: user)
+        if state.cr4 & CR4.pae == 0 { return try walk32(linear, access, privilege) }
+        return try walkWide(linear, access, privilege)
     }
 
     /// The error code of a page fault, P and RSVD apart (Intel SDM Vol. 3A 4.7).
@@ -62,22 +75,21 @@ extension CPU {
     }
 
     /// Checks rights that the walk has gathered (Intel SDM Vol. 3A 4.6): `rights` is the AND of the entries' R/W and U/S bits.
-    private func allows(_ rights: UInt64, noExecute: Bool, _ access: Access, user: Bool) -> Bool {
+    private func allows(_ rights: UInt64, noExecute: Bool, _ access: Access, _ privilege: Privilege) -> Bool {
+        let user = privilege == .user
         let userPage = rights & Entry.user != 0
         if user && !userPage { return false }
+        // SMAP closes user pages to data accesses of the supervisor; RFLAGS.AC opens them to what the program does itself.
+        let closed = !user && userPage && state.cr4 & CR4.smap != 0 && (privilege == .system || state.rflags & Flag.ac == 0)
         switch access {
-        case .read:
-            return user || !userPage || state.cr4 & CR4.smap == 0 || state.rflags & Flag.ac != 0
-        case .write:
-            if !user && userPage && state.cr4 & CR4.smap != 0 && state.rflags & Flag.ac == 0 { return false }
-            return rights & Entry.writable != 0 || (!user && state.cr0 & CR0.wp == 0)
-        case .execute:
-            return !noExecute && (user || !userPage || state.cr4 & CR4.smep == 0)
+        case .read: return !closed
+        case .write: return !closed && (rights & Entry.writable != 0 || (!user && state.cr0 & CR0.wp == 0))
+        case .execute: return !noExecute && (user || !userPage || state.cr4 & CR4.smep == 0)
         }
     }
 
-    private func walk32(_ linear: UInt64, _ access: Access, user: Bool) throws(Fault) -> Walk {
-        let code = errorCode(access, user: user)
+    private func walk32(_ linear: UInt64, _ access: Access, _ privilege: Privilege) throws(Fault) -> Walk {
+        let code = errorCode(access, user: privilege == .user)
         let directory = state.cr3 & 0xFFFF_F000 | (linear >> 20 & 0xFFC)
         let pde = readTable(directory, count: 4)
         guard pde & Entry.present != 0 else { throw .page(code, at: linear) }
@@ -86,23 +98,23 @@ extension CPU {
             let highBits = core.pointee.model.has(.pse36) ? max(0, min(8, core.pointee.model.physicalAddressBits - 32)) : 0
             let reserved: UInt64 = 0x3F_E000 & ~(((1 << UInt64(highBits)) - 1) << 13)
             guard pde & reserved == 0 else { throw .page(code | 9, at: linear) }
-            guard allows(pde, noExecute: false, access, user: user) else { throw .page(code | 1, at: linear) }
+            guard allows(pde, noExecute: false, access, privilege) else { throw .page(code | 1, at: linear) }
             let dirty = mark(directory, pde, leaf: true, write: access == .write, count: 4)
             let base = pde & 0xFFC0_0000 | (pde >> 13 & ((1 << UInt64(highBits)) - 1)) << 32
-            return finish(base | linear & 0x3F_FFFF, pde, dirty: dirty, noExecute: false, user: user)
+            return finish(base | linear & 0x3F_FFFF, pde, dirty: dirty, noExecute: false, privilege)
         }
         let table = pde & 0xFFFF_F000 | (linear >> 10 & 0xFFC)
         let pte = readTable(table, count: 4)
         guard pte & Entry.present != 0 else { throw .page(code, at: linear) }
-        guard allows(pde & pte, noExecute: false, access, user: user) else { throw .page(code | 1, at: linear) }
+        guard allows(pde & pte, noExecute: false, access, privilege) else { throw .page(code | 1, at: linear) }
         _ = mark(directory, pde, leaf: false, write: false, count: 4)
         let dirty = mark(table, pte, leaf: true, write: access == .write, count: 4)
-        return finish(pte & 0xFFFF_F000 | linear & 0xFFF, pde & pte, dirty: dirty, noExecute: false, user: user)
+        return finish(pte & 0xFFFF_F000 | linear & 0xFFF, pde & pte, dirty: dirty, noExecute: false, privilege)
     }
 
     /// PAE and 4-level walks: 8-byte entries, NX, 2 MiB pages (1 GiB pages only where the model has them: none does yet).
-    private func walkWide(_ linear: UInt64, _ access: Access, user: Bool) throws(Fault) -> Walk {
-        let code = errorCode(access, user: user)
+    private func walkWide(_ linear: UInt64, _ access: Access, _ privilege: Privilege) throws(Fault) -> Walk {
+        let code = errorCode(access, user: privilege == .user)
         let addressMask: UInt64 = ((1 << UInt64(core.pointee.model.physicalAddressBits)) - 1) & ~0xFFF
         let highReserved: UInt64 = isLongMode ? 0x000F_FFFF_FFFF_F000 & ~addressMask : 0x7FFF_FFFF_FFFF_F000 & ~addressMask
         let reserved = highReserved | (state.efer & EFER.nxe != 0 ? 0 : Entry.noExecute)
@@ -136,22 +148,23 @@ extension CPU {
             places[depth] = (at, entry)
             depth += 1
             if isLeaf {
-                guard allows(rights, noExecute: noExecute, access, user: user) else { throw .page(code | 1, at: linear) }
+                guard allows(rights, noExecute: noExecute, access, privilege) else { throw .page(code | 1, at: linear) }
                 for index in 0..<depth - 1 { _ = mark(places[index].at, places[index].entry, leaf: false, write: false, count: 8) }
                 let dirty = mark(at, entry, leaf: true, write: access == .write, count: 8)
                 let offsetMask: UInt64 = level == 2 ? 0x1F_FFFF : 0xFFF
-                return finish(entry & addressMask & ~offsetMask | linear & offsetMask, rights, dirty: dirty, noExecute: noExecute, user: user)
+                return finish(entry & addressMask & ~offsetMask | linear & offsetMask, rights, dirty: dirty, noExecute: noExecute, privilege)
             }
             table = entry & addressMask
             level -= 1
         }
     }
 
-    private func finish(_ address: UInt64, _ rights: UInt64, dirty: Bool, noExecute: Bool, user: Bool) -> Walk {
+    private func finish(_ address: UInt64, _ rights: UInt64, dirty: Bool, noExecute: Bool, _ privilege: Privilege) -> Walk {
         Walk(
             address: address & core.pointee.a20Mask,
-            mayWrite: dirty && allows(rights, noExecute: noExecute, .write, user: user),
-            mayExecute: allows(rights, noExecute: noExecute, .execute, user: user))
+            mayRead: allows(rights, noExecute: noExecute, .read, privilege),
+            mayWrite: dirty && allows(rights, noExecute: noExecute, .write, privilege),
+            mayExecute: allows(rights, noExecute: noExecute, .execute, privilege))
     }
 
     /// Reads a page-table entry and watches its page.
@@ -198,28 +211,37 @@ extension CPU {
         leaveBlock()
     }
 
-    /// Empties both TLBs in earnest.
+    private var tables: [3 of UnsafeMutablePointer<TranslationEntry>] {
+        [core.pointee.userTLB, core.pointee.supervisorTLB, core.pointee.openTLB]
+    }
+
+    /// Empties the TLBs in earnest.
     func clearTranslations() {
         core.pointee.tlbGeneration = 1
         let count = Int(core.pointee.tlbMask) + 1
-        core.pointee.userTLB.update(repeating: TranslationEntry(), count: count)
-        core.pointee.supervisorTLB.update(repeating: TranslationEntry(), count: count)
+        for table in 0..<3 { tables[table].update(repeating: TranslationEntry(), count: count) }
     }
 
     /// The next store to each page goes through the slow path and is noticed.
     func dropWriteTranslations() {
-        for index in 0...Int(core.pointee.tlbMask) {
-            core.pointee.userTLB[index].write = 0
-            core.pointee.supervisorTLB[index].write = 0
+        for table in 0..<3 {
+            for index in 0...Int(core.pointee.tlbMask) { tables[table][index].write = 0 }
         }
     }
 
     /// The same for one page of RAM, through whatever alias.
     func dropWriteTranslations(page: Int) {
         let host = UInt(bitPattern: memory.pointer(page: page))
-        for index in 0...Int(core.pointee.tlbMask) {
-            if core.pointee.userTLB[index].host == host { core.pointee.userTLB[index].write = 0 }
-            if core.pointee.supervisorTLB[index].host == host { core.pointee.supervisorTLB[index].write = 0 }
+        switch memory.takeWriter(page: page) {
+        case .none: return
+        case .one(let entry):
+            if entry.pointee.host == host { entry.pointee.write = 0 }
+            return
+        case .many: break
+        }
+        for table in 0..<3 {
+            let entries = tables[table]
+            for index in 0...Int(core.pointee.tlbMask) where entries[index].host == host { entries[index].write = 0 }
         }
     }
 }

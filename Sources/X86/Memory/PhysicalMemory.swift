@@ -33,6 +33,8 @@ package final class PhysicalMemory {
     let codeGeneration: UnsafeMutablePointer<UInt32>
     /// For each page, one bit for each 64 bytes that hold decoded code.
     let codeChunks: UnsafeMutablePointer<UInt64>
+    /// For each page, the TLB entry that may hold a write translation to it: 0 none, 1 more than one.
+    private let writers: UnsafeMutablePointer<UInt>
     /// The processor whose caches are told of stores to watched pages.
     var watcher: CPU?
 
@@ -51,6 +53,7 @@ package final class PhysicalMemory {
         pageFlags = try Self.map(pageCount).bindMemory(to: UInt8.self, capacity: pageCount)
         codeGeneration = try Self.map(pageCount * 4).bindMemory(to: UInt32.self, capacity: pageCount)
         codeChunks = try Self.map(pageCount * 8).bindMemory(to: UInt64.self, capacity: pageCount)
+        writers = try Self.map(pageCount * 8).bindMemory(to: UInt.self, capacity: pageCount)
     }
 
     deinit {
@@ -58,6 +61,7 @@ package final class PhysicalMemory {
         munmap(pageFlags, pageCount)
         munmap(codeGeneration, pageCount * 4)
         munmap(codeChunks, pageCount * 8)
+        munmap(writers, pageCount * 8)
     }
 
     private static func map(_ count: Int) throws(Failure) -> UnsafeMutableRawPointer {
@@ -187,6 +191,27 @@ package final class PhysicalMemory {
             at += 8
         }
         return false
+    }
+
+    /// Which TLB entries may hold a write translation to a page.
+    enum Writers {
+        case none
+        case one(UnsafeMutablePointer<TranslationEntry>)
+        case many
+    }
+
+    /// Remembers that a TLB entry holds a write translation to a page.
+    func noteWriter(page index: Int, _ entry: UnsafeMutablePointer<TranslationEntry>) {
+        let address = UInt(bitPattern: entry)
+        writers[index] = writers[index] == 0 || writers[index] == address ? address : 1
+    }
+
+    /// Forgets the write translations to a page, which are about to be dropped.
+    func takeWriter(page index: Int) -> Writers {
+        defer { writers[index] = 0 }
+        if writers[index] == 0 { return .none }
+        // SAFETY: the entry of a TLB that lives as long as the processor.
+        return UnsafeMutablePointer(bitPattern: writers[index] & ~1).map { .one($0) } ?? .many
     }
 
     /// Marks a page as stored to.

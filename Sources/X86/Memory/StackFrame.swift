@@ -85,7 +85,7 @@ extension CPU {
             if stack.isUser, checksAlignment, linear & (item &- 1) != 0 { throw .alignment }
             noteDataBreakpoints(linear, count: count, write: true)
         }
-        return try translate(linear, count: count, .write, user: stack.isUser, mask: stack.isWide ? .max : 0xFFFF_FFFF)
+        return try translate(linear, count: count, .write, as: stack.isUser ? .user : .supervisor, mask: stack.isWide ? .max : 0xFFFF_FFFF)
     }
 }
 

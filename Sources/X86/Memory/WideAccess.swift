@@ -66,7 +66,7 @@ extension CPU {
     private func vectorSpan(_ segment: Int, _ offset: UInt64, aligned: Bool, write: Bool) throws(Fault) -> (low: Span, high: Span) {
         let linear = try linearAddress(segment, offset, count: 16, write: write)
         if aligned, linear & 15 != 0 { throw .generalProtection(0) }
-        let whole = try translate(linear, count: 16, write ? .write : .read, user: state.cpl == 3)
+        let whole = try translate(linear, count: 16, write ? .write : .read, as: privilege)
         if whole.firstCount <= 8 {
             let low = Span(first: whole.first, firstCount: whole.firstCount, second: whole.second, secondCount: 8 - whole.firstCount)
             return (low, Span(first: whole.second &+ low.secondCount, firstCount: 8))

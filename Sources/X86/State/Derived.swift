@@ -11,7 +11,7 @@ extension CPU {
         core.pointee.ipMask = long ? .max : code.big ? 0xFFFF_FFFF : 0xFFFF
         core.pointee.codeLimit = long ? .max : UInt64(state.segments[SegmentIndex.cs].limit)
         core.pointee.stackMask = long ? .max : stack.big ? 0xFFFF_FFFF : 0xFFFF
-        core.pointee.tlb = state.cpl == 3 ? core.pointee.userTLB : core.pointee.supervisorTLB
+        core.pointee.tlb = translations(of: privilege)
         let checksAlignment = state.cr0 & CR0.am != 0 && state.rflags & Flag.ac != 0 && state.cpl == 3
         core.pointee.slowAccess = checksAlignment || watchesData
         for index in 0..<6 { refreshSegment(index) }

@@ -38,6 +38,7 @@ package struct AccessRights: Equatable, Sendable {
     package static let realData = AccessRights(rawValue: 0x0093)
     package static let realCode = AccessRights(rawValue: 0x009B)
     package static let flatCode32 = AccessRights(rawValue: 0xC09B)
+    package static let code64 = AccessRights(rawValue: 0xA09B)
     package static let flatData32 = AccessRights(rawValue: 0xC093)
     package static let virtual8086 = AccessRights(rawValue: 0x00F3)
     package static let unusable = AccessRights(rawValue: 0x0100)
