@@ -13,7 +13,9 @@ let package = Package(
         .systemLibrary(name: "CZydis"),
         .systemLibrary(name: "CXXHash"),
         .systemLibrary(name: "CZstd"),
-        .target(name: "X86", dependencies: ["CZydis"]),
+        // The host's own floating-point instructions.
+        .target(name: "CHostFloat"),
+        .target(name: "X86", dependencies: ["CZydis", "CHostFloat"]),
         .target(name: "Devices", dependencies: ["X86"]),
         .target(name: "VirtualPC", dependencies: ["Devices", "CXXHash"]),
         .target(name: "TraceFormat", dependencies: ["VirtualPC", "CXXHash", "CZstd"]),

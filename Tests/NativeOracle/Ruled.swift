@@ -28,6 +28,7 @@ enum Ruled {
                 result.registers.gpr = trial.registers.gpr
             }
         }
+        correctVectors(&result, host, toMatch: ours, of: trial, disassembly)
         // R12: the host leaves OF alone where a rotation's count is an immediate, and changes it where it is CL: we always
         // change it (Undefined.md).
         if isRotationByImmediate(disassembly, trial), host.ending == .retired {

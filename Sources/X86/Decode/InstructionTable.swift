@@ -98,23 +98,29 @@ struct InstructionTable {
         fastSystemCallRows,
     ]
 
+    /// Names that a string instruction shares with one of SSE2: the rows of both select by opcode map.
+    private static let shared = [ZYDIS_MNEMONIC_MOVSD, ZYDIS_MNEMONIC_CMPSD]
+
     /// Rows by mnemonic, for one processor model; features it lacks leave no row.
-    private let rows: [InstructionRow?]
+    private let rows: [[InstructionRow]]
     private let model: CPUModel
 
     init(model: CPUModel) {
-        var rows = [InstructionRow?](repeating: nil, count: Int(ZYDIS_MNEMONIC_MAX_VALUE.rawValue) + 1)
+        var rows = [[InstructionRow]](repeating: [], count: Int(ZYDIS_MNEMONIC_MAX_VALUE.rawValue) + 1)
         for row in Self.groups.joined() {
-            precondition(rows[Int(row.mnemonic.rawValue)] == nil, "each instruction has one row")
-            if model.has(row.feature) { rows[Int(row.mnemonic.rawValue)] = row }
+            let isShared = Self.shared.contains { $0.rawValue == UInt32(row.mnemonic.rawValue) }
+            precondition(rows[Int(row.mnemonic.rawValue)].isEmpty || isShared, "each instruction has one row")
+            if model.has(row.feature) { rows[Int(row.mnemonic.rawValue)].append(row) }
         }
         self.rows = rows
         self.model = model
     }
 
     func handler(for instruction: borrowing Instruction) -> Handler? {
-        guard let row = rows[Int(instruction.mnemonic.rawValue)] else { return nil }
-        return row.select(instruction)
+        for row in rows[Int(instruction.mnemonic.rawValue)] {
+            if let handler = row.select(instruction) { return handler }
+        }
+        return nil
     }
 
     /// Whether the model has an instruction that the table does not execute yet: those end a run by name instead of

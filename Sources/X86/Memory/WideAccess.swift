@@ -64,8 +64,10 @@ extension CPU {
 
     /// The two halves of a 16-byte access, probed whole.
     private func vectorSpan(_ segment: Int, _ offset: UInt64, aligned: Bool, write: Bool) throws(Fault) -> (low: Span, high: Span) {
+        // Alignment comes before what the segment forbids: #GP(0) where that would be #SS(0).
+        let base = is64Bit && segment < SegmentIndex.fs ? 0 : state.segments[segment].base
+        if aligned, (base &+ offset) & 15 != 0 { throw .generalProtection(0) }
         let linear = try linearAddress(segment, offset, count: 16, write: write)
-        if aligned, linear & 15 != 0 { throw .generalProtection(0) }
         let whole = try translate(linear, count: 16, write ? .write : .read, as: privilege)
         if whole.firstCount <= 8 {
             let low = Span(first: whole.first, firstCount: whole.firstCount, second: whole.second, secondCount: 8 - whole.firstCount)
