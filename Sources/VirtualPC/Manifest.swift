@@ -17,7 +17,7 @@ package struct Manifest: Codable, Hashable, Sendable {
     /// What was loaded, by name, size and hash; for people: a replay starts from the snapshot and runs no loader.
     package var boot: Boot
     /// The version of the instruction decoder's library.
-    package var decoder: String = ""
+    package var decoder: String = Decoder.version
     /// The version of hindsight that made the run.
     package var build: String = ""
 

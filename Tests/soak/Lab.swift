@@ -36,19 +36,50 @@ struct Lab {
         if !condition { throw Refuted(claim()) }
     }
 
-    /// The plain guest, as Debian boots it.
-    func plain(_ work: String) -> [String] {
-        ["--kernel", "\(guests)/vmlinuz", "--initrd", "\(guests)/initrd.gz", "--append", "console=ttyS0 panic=-1 quiet work=\(work)", "--cpu", "i686"]
+    /// A kernel that was made for one of the architectures.
+    enum Guest: String {
+        case i386, amd64
+
+        /// The model that the long proofs run it on.
+        var cpu: String { self == .i386 ? "i686" : "x86-64-v2" }
+    }
+
+    /// The plain guest, as Debian boots it; `kernel` is a file of the guest's folder.
+    func plain(_ work: String, _ guest: Guest = .i386, kernel: String = "vmlinuz", cpu: String? = nil) -> [String] {
+        ["--kernel", "\(guests)/\(guest)/\(kernel)", "--initrd", "\(guests)/\(guest)/initrd.gz",
+         "--append", "console=ttyS0 panic=-1 quiet work=\(work)", "--cpu", cpu ?? guest.cpu]
     }
 
     /// The same kernel without its own decompression, and little user land.
-    func short(_ extra: String = "") -> [String] {
-        ["--kernel", "\(guests)/vmlinux", "--initrd", "\(guests)/initrd-short.gz",
-         "--append", "console=ttyS0 panic=-1 quiet cryptomgr.notests noisapnp \(extra)", "--cpu", "i686"]
+    func short(_ guest: Guest = .i386) -> [String] {
+        ["--kernel", "\(guests)/\(guest)/vmlinux", "--initrd", "\(guests)/\(guest)/initrd-short.gz",
+         "--append", "console=ttyS0 panic=-1 quiet cryptomgr.notests noisapnp", "--cpu", guest.cpu]
+    }
+
+    /// What is typed into a run: `input` leads to its standard input, `waitFor` returns when a text is on its console.
+    struct Keyboard {
+        let input: FileHandle
+        fileprivate let output: String
+        fileprivate let process: Process
+
+        func type(_ bytes: some Sequence<UInt8>, pause: ClosedRange<UInt32>) {
+            for byte in bytes {
+                usleep(.random(in: pause))
+                input.write(Data([byte]))
+            }
+        }
+
+        /// Waits for the guest, however long that takes, unless it ends.
+        func waitFor(_ text: String) throws {
+            while FileManager.default.contents(atPath: output)?.range(of: Data(text.utf8)) == nil {
+                try Lab.require(process.isRunning, "the guest ended without '\(text)' on its console")
+                usleep(20_000)
+            }
+        }
     }
 
     /// Runs `hindsight ARGUMENTS`; `type` writes to its standard input.
-    func run(_ arguments: [String], type: ((FileHandle) -> Void)? = nil) throws -> Finished {
+    func run(_ arguments: [String], type: ((Keyboard) throws -> Void)? = nil) throws -> Finished {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: hindsight)
         process.arguments = arguments
@@ -65,7 +96,11 @@ struct Lab {
         process.standardInput = type == nil ? FileHandle.nullDevice : pipe
         let start = Self.childrenCPU
         try process.run()
-        type?(pipe.fileHandleForWriting)
+        do { try type?(Keyboard(input: pipe.fileHandleForWriting, output: output, process: process)) } catch {
+            process.terminate()
+            throw error
+        }
+        try? pipe.fileHandleForWriting.close()
         process.waitUntilExit()
         return Finished(
             status: process.terminationStatus, output: FileManager.default.contents(atPath: output) ?? Data(),
@@ -74,11 +109,26 @@ struct Lab {
     }
 
     /// Runs a command with `--json` and decodes its last line.
-    func report(_ arguments: [String], status: Int32 = 0, type: ((FileHandle) -> Void)? = nil) throws -> Report {
-        let finished = try run(arguments + ["--json"], type: type)
+    func report(_ arguments: [String], status: Int32 = 0) throws -> Report {
+        let finished = try run(arguments + ["--json"])
         try Self.require(finished.status == status, "hindsight \(arguments.joined(separator: " ")): exit code \(finished.status): \(finished.errors)")
         guard let line = finished.output.split(separator: 0x0A).last else { throw Refuted("hindsight \(arguments[0]) printed nothing") }
         return try JSONDecoder().decode(Report.self, from: Data(line))
+    }
+
+    /// What `info --json` says of a finished recording.
+    struct Information: Decodable {
+        let position: UInt64
+        let outcome: String
+        let digest: String
+        let outsideBytes: UInt64
+        let sizes: [String: UInt64]
+    }
+
+    func information(_ trace: String) throws -> Information {
+        let finished = try run(["info", trace, "--json"])
+        try Self.require(finished.status == 0, "info \(trace): exit code \(finished.status): \(finished.errors)")
+        return try JSONDecoder().decode(Information.self, from: finished.output)
     }
 
     /// Replays a trace and requires that it is identical to `recorded`.

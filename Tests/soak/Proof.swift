@@ -10,7 +10,9 @@ struct Proof: Sendable {
     let claim: String
     let run: @Sendable (Lab) throws -> String
 
-    static let all = [boot, replays, shell, knobs, snapshots, overhead]
+    static let all = [
+        boot, replays, shell, knobs, snapshots, overhead, workloads(.i386), workloads(.amd64), loaded, kernels, footprint,
+    ]
 
     private static let boot = Proof(
         name: "boot", claim: "the plain i386 guest boots and powers off, twice the same, and replays with the same console"
@@ -33,38 +35,34 @@ struct Proof: Sendable {
     ) { lab in
         let trace = lab.file("short.hst")
         let recorded = try lab.report(["record"] + lab.short() + ["--output", trace])
-        try Lab.require(recorded.outcome == "powerOff", "the guest ended with \(recorded.outcome)")
-        for _ in 0..<5 { try lab.replay(trace, like: recorded, "a replay") }
-        let load = try (0..<2).map { _ in try Load() }
-        defer { load.forEach { $0.end() } }
-        for _ in 0..<5 { try lab.replay(trace, like: recorded, "a replay on a loaded machine") }
+        try tenReplays(lab, trace, recorded)
         return "\(recorded.position) steps each"
     }
 
     private static let shell = Proof(
-        name: "shell", claim: "commands typed through a pipe with pauses replay; another timing is another run"
+        name: "shell", claim: "commands typed through a pipe after the prompt, with pauses, replay; another timing is another run"
     ) { lab in
         let commands = ["echo one two\n", "ls /\n", "cat /proc/cpuinfo\n", "poweroff -f\n"]
-        func record(_ trace: String) throws -> Lab.Report {
-            try lab.report(["record"] + lab.plain("shell") + ["--output", trace]) { input in
-                for command in commands {
-                    for byte in command.utf8 {
-                        usleep(.random(in: 1_000...60_000))
-                        input.write(Data([byte]))
-                    }
-                }
-                try? input.close()
-            }
-        }
-        let first = try record(lab.file("shell-1.hst"))
-        let second = try record(lab.file("shell-2.hst"))
-        try Lab.require(first.outcome == "powerOff", "the guest ended with \(first.outcome)")
-        try Lab.require(first.digest != second.digest, "two timings gave one digest")
-        try lab.replay(lab.file("shell-1.hst"), like: first, "the first replay")
-        try lab.replay(lab.file("shell-2.hst"), like: second, "the second replay")
         let typed = commands.joined().utf8.count
-        let reader = try TraceReader(path: lab.file("shell-1.hst"), memoryLimit: HostMemory.available)
-        try Lab.require(reader.contents.totalOutsideBytes == UInt64(typed), "\(reader.contents.totalOutsideBytes) of \(typed) bytes in the events")
+        func record(_ trace: String, pause: ClosedRange<UInt32>) throws -> Lab.Information {
+            let finished = try lab.run(["record"] + lab.plain("shell") + ["--output", trace]) { keyboard in
+                try keyboard.waitFor("\n# ")
+                for command in commands { keyboard.type(command.utf8, pause: pause) }
+            }
+            try Lab.require(finished.status == 0, "record ended with exit code \(finished.status): \(finished.errors)")
+            let information = try lab.information(trace)
+            try Lab.require(information.outcome == "powerOff", "the guest ended with \(information.outcome)")
+            try Lab.require(information.outsideBytes == UInt64(typed), "\(information.outsideBytes) of \(typed) bytes in the events")
+            let replayed = try lab.run(["replay", trace])
+            try Lab.require(replayed.status == 0, "the replay ended with exit code \(replayed.status): \(replayed.errors)")
+            try Lab.require(replayed.output == finished.output, "the replay's console differs from the recording's")
+            return information
+        }
+        let first = try record(lab.file("shell-1.hst"), pause: 1_000...60_000)
+        let second = try record(lab.file("shell-2.hst"), pause: 1_000...90_000)
+        try Lab.require(first.digest != second.digest, "two timings gave one digest")
+        let again = try lab.report(["replay", lab.file("shell-1.hst")])
+        try Lab.require(again.result == "identical" && again.digest == first.digest, "the first trace does not replay any more")
         return "\(typed) bytes typed, positions \(first.position) and \(second.position)"
     }
 
@@ -145,6 +143,85 @@ struct Proof: Sendable {
         let text = "user CPU ratio \(String(format: "%.3f (%.3f to %.3f)", ratios[3], ratios[0], ratios[6]))"
         try Lab.require(ratios[3] <= 1.05, text)
         return text
+    }
+
+    // MARK: Workloads, on both architectures
+
+    private static func workloads(_ guest: Lab.Guest) -> Proof {
+        Proof(
+            name: "workloads-\(guest)",
+            claim: "what all workloads print on \(guest) is what the same programs print on a real processor, and replays"
+        ) { lab in
+            let trace = lab.file("workloads-\(guest).hst")
+            let recorded = try lab.run(["record"] + lab.plain("all", guest) + ["--output", trace])
+            try Lab.require(recorded.status == 0, "record ended with exit code \(recorded.status): \(recorded.errors)")
+            let expected = try String(contentsOfFile: "Tests/soak/expected-\(guest).txt", encoding: .utf8)
+            let printed = lines(recorded.output).drop { $0 != "@@UP" }.dropFirst().prefix { $0 != "@@OFF" }
+            for (number, (line, should)) in zip(printed, expected.split(separator: "\n").map(String.init)).enumerated() {
+                try Lab.require(line == should, "line \(number + 1) of the workloads is '\(line)' instead of '\(should)'")
+            }
+            try Lab.require(printed.count == expected.split(separator: "\n").count, "\(printed.count) lines printed")
+            let replayed = try lab.run(["replay", trace])
+            try Lab.require(replayed.status == 0, "the replay ended with exit code \(replayed.status): \(replayed.errors)")
+            try Lab.require(replayed.output == recorded.output, "the replay's console differs from the recording's")
+            let information = try lab.information(trace)
+            return "\(information.position) steps, digest \(information.digest)"
+        }
+    }
+
+    /// The lines of a console, as a terminal shows them.
+    private static func lines(_ console: Data) -> [String] {
+        String(decoding: console, as: UTF8.self).split(whereSeparator: \.isNewline).map(String.init)
+    }
+
+    private static let loaded = Proof(
+        name: "loaded", claim: "ten replays of some workloads on amd64, five of them with both cores loaded, are identical"
+    ) { lab in
+        let trace = lab.file("loaded.hst")
+        let recorded = try lab.report(["record"] + lab.plain("boot,hash,float,calls,processes", .amd64) + ["--output", trace])
+        try tenReplays(lab, trace, recorded)
+        return "\(recorded.position) steps each"
+    }
+
+    private static let kernels = Proof(
+        name: "kernels", claim: "Debian's other kernels boot, and the plain ones on every model that they support"
+    ) { lab in
+        let runs: [(guest: Lab.Guest, kernel: String, cpu: String)] = [
+            (.i386, "vmlinuz", "x86-64-v1"), (.i386, "vmlinuz", "x86-64-v2"), (.i386, "vmlinuz-more", "i686"),
+            (.i386, "vmlinuz-more", "x86-64-v2"), (.amd64, "vmlinuz", "x86-64-v1"), (.amd64, "vmlinuz-more", "x86-64-v2"),
+        ]
+        for run in runs {
+            let what = "\(run.guest) \(run.kernel) on \(run.cpu)"
+            let trace = lab.file("kernel.hst")
+            let finished = try lab.run(["record"] + lab.plain("boot", run.guest, kernel: run.kernel, cpu: run.cpu) + ["--output", trace])
+            try Lab.require(finished.status == 0, "\(what): exit code \(finished.status): \(finished.errors)")
+            try Lab.require(lines(finished.output).contains("@@OFF"), "\(what): no @@OFF on the console")
+            let information = try lab.information(trace)
+            try Lab.require(information.outcome == "powerOff", "\(what) ended with \(information.outcome)")
+            let replayed = try lab.report(["replay", trace])
+            try Lab.require(replayed.result == "identical" && replayed.digest == information.digest, "\(what): \(replayed.result ?? "?")")
+        }
+        return "\(runs.count) boots"
+    }
+
+    private static let footprint = Proof(
+        name: "footprint", claim: "events and rungs of the amd64 boot take at most 64 KiB"
+    ) { lab in
+        let trace = lab.file("footprint.hst")
+        _ = try lab.report(["record"] + lab.plain("boot", .amd64) + ["--output", trace])
+        let sizes = try lab.information(trace).sizes
+        let bytes = sizes["events", default: 0] + sizes["rungs", default: 0]
+        try Lab.require(bytes <= 64 << 10, "\(bytes) bytes")
+        return "\(bytes) bytes"
+    }
+
+    /// Ten replays, five of them with both cores loaded.
+    private static func tenReplays(_ lab: Lab, _ trace: String, _ recorded: Lab.Report) throws {
+        try Lab.require(recorded.outcome == "powerOff", "the guest ended with \(recorded.outcome)")
+        for _ in 0..<5 { try lab.replay(trace, like: recorded, "a replay") }
+        let load = try (0..<2).map { _ in try Load() }
+        defer { load.forEach { $0.end() } }
+        for _ in 0..<5 { try lab.replay(trace, like: recorded, "a replay on a loaded machine") }
     }
 }
 

@@ -6,11 +6,11 @@ import Foundation
 struct Soak: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "soak",
-        abstract: "Runs the long proofs on Debian's i386 kernel, one after the other, and keeps their results.",
+        abstract: "Runs the long proofs on Debian's kernels, one after the other, and keeps their results.",
         discussion: "Results stand in .cache/soak/results.json; proofs that are there already are not run again unless --again is given.")
 
     @Option(help: "The hindsight command.") var hindsight: String
-    @Option(help: "The folder with vmlinuz, vmlinux, initrd.gz and initrd-short.gz.") var guests: String
+    @Option(help: "The folder with the guests: i386 and amd64, each as tools/fetch-guests leaves it.") var guests: String
     @Option(help: "Where results and working files are kept.") var folder: String
     @Option(help: "Names the sources that are proved; results of others do not count.") var revision: String
     @Flag(help: "Run proofs again that have a result.") var again = false
