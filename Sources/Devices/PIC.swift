@@ -22,8 +22,10 @@ package final class PIC: RegisterDevice {
 
     package let name = "PIC"
     package private(set) var state = State()
+    private let interrupt: Wire
 
-    package init() {}
+    /// `interrupt` is the master's INT pin.
+    package init(interrupt: Wire = .unconnected) { self.interrupt = interrupt }
 
     package func fields(_ visitor: inout some FieldVisitor) { state.fields(&visitor) }
 
@@ -36,13 +38,17 @@ package final class PIC: RegisterDevice {
     private func drive(_ irq: Int, _ level: Bool) {
         if irq < 8 {
             state.master.drive(irq, level)
+            interrupt.set(output)
         } else {
             state.slave.drive(irq - 8, level)
-            driveCascade()
+            driveOutputs()
         }
     }
 
-    private func driveCascade() { state.master.drive(Self.cascade, state.slave.pending() != nil) }
+    private func driveOutputs() {
+        state.master.drive(Self.cascade, state.slave.pending() != nil)
+        interrupt.set(output)
+    }
 
     /// The master's INT pin.
     package var output: Bool { state.master.pending() != nil }
@@ -54,20 +60,24 @@ package final class PIC: RegisterDevice {
 
     /// The two INTA pulses: the vector of the request with the highest priority, or of the spurious level 7.
     package func acknowledge() -> UInt8 {
+        defer { interrupt.set(output) }
         guard let level = state.master.acknowledge() else { return state.master.vector(Unit.spurious) }
         guard level == Self.cascade && state.master.isCascaded(Self.cascade) else { return state.master.vector(level) }
         let slaveLevel = state.slave.acknowledge() ?? Unit.spurious
         // INT falls with the acknowledge, so that a second request of the slave is an edge of its own.
         state.master.drive(Self.cascade, false)
-        driveCascade()
+        driveOutputs()
         return state.slave.icw3 & 7 == UInt8(Self.cascade) ? state.slave.vector(slaveLevel) : 0xFF
     }
 
     package func read(_ offset: UInt64, width: Int, now: VirtualTime) -> UInt64 {
         switch offset {
-        case 0, 1: return UInt64(state.master.read(a0: offset == 1))
+        case 0, 1:
+            // A poll is an acknowledge.
+            defer { interrupt.set(output) }
+            return UInt64(state.master.read(a0: offset == 1))
         case 2, 3:
-            defer { driveCascade() }
+            defer { driveOutputs() }
             return UInt64(state.slave.read(a0: offset == 3))
         case 4: return UInt64(state.master.elcr)
         case 5: return UInt64(state.slave.elcr)
@@ -85,7 +95,7 @@ package final class PIC: RegisterDevice {
         case 5: state.slave.elcr = value & 0xDE
         default: break
         }
-        driveCascade()
+        driveOutputs()
     }
 }
 

@@ -4,10 +4,21 @@ import X86
 /// The wiring of the PC: which chips there are, in the order that breaks ties between timers (ruling R18), where their
 /// registers lie and which interrupt lines they drive.
 struct Board {
-    /// A chip in its place, with the interrupt lines that it drives.
+    /// A chip in its place.
     struct Slot {
         let device: any Device
-        let lines: [Int]
+        let output: Output
+    }
+
+    /// What a chip's timers drive, if it has any.
+    enum Output {
+        case none
+        /// Interrupt lines, by number.
+        case lines([Int])
+        /// The processor: the local APIC's own timer.
+        case processor
+        /// Whatever the HPET's registers say.
+        case routed
     }
 
     /// Port addresses that firmware tables repeat.
@@ -19,54 +30,70 @@ struct Board {
         static let resetControl: UInt64 = 0xCF9
     }
 
+    /// Memory addresses that firmware tables repeat.
+    enum Address {
+        static let localAPIC: UInt64 = 0xFEE0_0000
+        static let ioAPIC: UInt64 = 0xFEC0_0000
+        static let hpet: UInt64 = 0xFED0_0000
+    }
+
     /// Interrupt lines that firmware tables repeat.
     enum Line {
         static let timer = 0, keyboard = 1, com2 = 3, com1 = 4, rtc = 8, sci = 9, mouse = 12
     }
 
-    let pic: PIC
+    let interrupts: InterruptControllers
     let serial: [UART]
     let keyboard: PS2Controller
     let systemControl: SystemControl
+    let power: ACPIPower
     let slots: [Slot]
-    /// The chips of `slots` that may have timers: those that drive an interrupt line, in the board's order.
+    /// The chips of `slots` that may have timers, in the board's order.
     private let timers: ContiguousArray<any Device>
     let ports: Bus
     let memory: Bus
 
-    init(_ manifest: Manifest, outlet: Outlet, a20: A20Gate) {
+    init(_ manifest: Manifest, outlet: Outlet, a20: A20Gate, processor: Processor) {
         var slots: [Slot] = []
         var ports = Bus()
         var memory = Bus()
         func place<Chip: RegisterDevice>(
-            _ chip: Chip, _ lines: [Int] = [], ports windows: [(first: UInt64, count: UInt64, offset: UInt64)],
+            _ chip: Chip, _ output: Output = .none, ports windows: [(first: UInt64, count: UInt64, offset: UInt64)] = [],
             memory area: (first: UInt64, count: UInt64, offset: UInt64)? = nil
         ) -> Chip {
-            slots.append(Slot(device: chip, lines: lines))
+            slots.append(Slot(device: chip, output: output))
             for window in windows { ports.map(window.first, count: window.count, to: chip, offset: window.offset) }
             if let area { memory.map(area.first, count: area.count, to: chip, offset: area.offset) }
             return chip
         }
-        func uart(_ number: UInt8, _ line: Int, _ port: UInt64, _ pic: PIC) -> UART {
-            let chip = UART(name: "UART COM\(number + 1)", interrupt: pic.line(line)) { outlet.send(.serial(number), $0) }
-            return place(chip, [line], ports: [(port, 8, 0)])
+        let interrupts = InterruptControllers(
+            processor, nonMaskable: { [unowned processor] in processor.raiseNMI() }, initialize: { outlet.demand(.reset) })
+        _ = place(interrupts.pic, ports: [(0x20, 2, 0), (0xA0, 2, 2), (0x4D0, 2, 4)])
+        if let apics = interrupts.apics {
+            // The processor decodes the local APIC's registers itself.
+            _ = place(apics.local, .processor)
+            _ = place(apics.inputOutput, memory: (Address.ioAPIC, 0x20, 0))
+            _ = place(apics.timers, .routed, memory: (Address.hpet, 0x400, 0))
+        }
+        func uart(_ number: UInt8, _ line: Int, _ port: UInt64) -> UART {
+            let chip = UART(name: "UART COM\(number + 1)", interrupt: interrupts.line(line)) { outlet.send(.serial(number), $0) }
+            return place(chip, .lines([line]), ports: [(port, 8, 0)])
         }
 
-        let pic = place(PIC(), ports: [(0x20, 2, 0), (0xA0, 2, 2), (0x4D0, 2, 4)])
-        _ = place(PIT(interrupt: pic.line(Line.timer)), [Line.timer], ports: [(0x40, 4, 0), (0x61, 1, 4)])
+        _ = place(PIT(interrupt: interrupts.line(Line.timer)), .lines([Line.timer]), ports: [(0x40, 4, 0), (0x61, 1, 4)])
         _ = place(
-            RTC(interrupt: pic.line(Line.rtc), startSeconds: manifest.rtc, memorySize: manifest.memory), [Line.rtc],
+            RTC(interrupt: interrupts.line(Line.rtc), startSeconds: manifest.rtc, memorySize: manifest.memory), .lines([Line.rtc]),
             ports: [(0x70, 2, 0)])
-        let com1 = uart(0, Line.com1, Port.com1, pic)
-        let com2 = uart(1, Line.com2, Port.com2, pic)
+        let com1 = uart(0, Line.com1, Port.com1)
+        let com2 = uart(1, Line.com2, Port.com2)
         let keyboard = place(
             PS2Controller(
-                keyboardInterrupt: pic.line(Line.keyboard), auxiliaryInterrupt: pic.line(Line.mouse), a20: a20.input(.keyboard),
-                reset: { outlet.demand(.reset) }),
-            [Line.keyboard, Line.mouse], ports: [(0x60, 1, 0), (0x64, 1, 1)])
+                keyboardInterrupt: interrupts.line(Line.keyboard), auxiliaryInterrupt: interrupts.line(Line.mouse),
+                a20: a20.input(.keyboard), reset: { outlet.demand(.reset) }),
+            .lines([Line.keyboard, Line.mouse]), ports: [(0x60, 1, 0), (0x64, 1, 1)])
         _ = place(PCIHost(reset: { outlet.demand(.reset) }), ports: [(0xCF8, 8, 0)])
-        _ = place(
-            ACPIPower(interrupt: pic.line(Line.sci), powerOff: { outlet.demand(.powerOff) }), [Line.sci],
+        let power = place(
+            ACPIPower(interrupt: interrupts.line(Line.sci), powerOff: { outlet.demand(.powerOff) }), .lines([Line.sci]),
             ports: [
                 (Port.powerManagement, ACPIPower.Register.blockLength, 0), (Port.smiCommand, 2, ACPIPower.Register.smiCommand),
             ])
@@ -78,12 +105,13 @@ struct Board {
             VGAText(), ports: [(0x3B0, 0x30, 0)],
             memory: (PhysicalMemory.vga.lowerBound, UInt64(VGAText.memorySize), VGAText.memoryOffset))
 
-        self.pic = pic
+        self.interrupts = interrupts
         serial = [com1, com2]
         self.keyboard = keyboard
         self.systemControl = systemControl
+        self.power = power
         self.slots = slots
-        timers = ContiguousArray(slots.filter { !$0.lines.isEmpty }.map(\.device))
+        timers = ContiguousArray(slots.compactMap { if case .none = $0.output { nil } else { $0.device } })
         self.ports = ports
         self.memory = memory
         drive(a20)
@@ -116,10 +144,9 @@ struct Board {
         return best
     }
 
-    /// The first deadline of a chip that drives an unmasked line: what can wake a halted processor (ruling R4).
-    var wakingDeadline: VirtualTime? {
-        slots.compactMap { slot in
-            slot.lines.contains(where: { pic.canReach(irq: $0) }) ? slot.device.nextDeadline : nil
-        }.min()
+    /// The first deadline of a chip that can wake a halted processor as things stand (ruling R4): by an interrupt, or by an NMI
+    /// where `nonMaskable`.
+    func wakingDeadline(nonMaskable: Bool) -> VirtualTime? {
+        slots.compactMap { slot in interrupts.canReach(slot.output, nonMaskable: nonMaskable) ? slot.device.nextDeadline : nil }.min()
     }
 }

@@ -36,7 +36,7 @@ extension Machine {
                 deadline = board.nextDeadline
             }
             // The processor takes pending traps and interrupts by itself, else it executes.
-            processor.interruptLine = board.pic.output
+            processor.interruptLine = board.interrupts.request
             var budget = min(limit, source.nextPause(after: position))
             if let time { budget = min(budget, clock.firstPosition(reaching: time)) }
             if let deadline { budget = min(budget, clock.firstPosition(reaching: deadline)) }
@@ -83,10 +83,11 @@ extension Machine {
     /// All vCPUs are halted (ruling R4): moves the time to whatever comes first, or finds that nothing can come.
     private func idle(until limit: VirtualTime?, source: any EventSource) -> Stop? {
         let now = now
-        guard processor.acceptsInterrupts || processor.hasPendingNMI else {
+        let hasNonMaskable = processor.hasPendingNMI || processor.acceptsNMI && board.interrupts.hasNonMaskableSource
+        guard processor.acceptsInterrupts || hasNonMaskable else {
             return .ended(.halted, detail: "halted with interrupts off at \(instructionPointer)")
         }
-        let waking = board.wakingDeadline
+        let waking = wakingDeadline
         let end = [waking, limit].compactMap { $0 }.min()
         let arrival = source.idle(at: position, now: now, until: end)
         if source.wantsStop { return .abandoned }
@@ -105,6 +106,13 @@ extension Machine {
         return nil
     }
 
+    /// When a timer can wake the processor first, as things stand.
+    private var wakingDeadline: VirtualTime? {
+        let interrupt = processor.acceptsInterrupts ? board.wakingDeadline(nonMaskable: false) : nil
+        let nonMaskable = processor.acceptsNMI ? board.wakingDeadline(nonMaskable: true) : nil
+        return [interrupt, nonMaskable].compactMap { $0 }.min()
+    }
+
     /// Fires the timers that are due before `target` although none of them can wake the processor: each deadline is an
     /// instant of its own, and `target`'s events come after it. Gives the time to move to: `target`, or earlier if a line
     /// rose all the same.
@@ -112,7 +120,7 @@ extension Machine {
         while let (device, deadline) = board.earliest, deadline < target {
             device.advance(to: deadline)
             device.expire(at: deadline)
-            if board.pic.output { return deadline }
+            if board.interrupts.request || processor.hasPendingNMI || outlet.demanded != nil { return deadline }
         }
         return target
     }

@@ -16,15 +16,40 @@ extension Machine: SystemBus {
 
     package func readMMIO(_ address: PhysicalAddress, width: Int) -> UInt64 {
         defer { processor.requestAttention() }
+        if let local = board.interrupts.apics?.local, local.decodes(address.rawValue) {
+            return local.read(address.rawValue & 0xFFF, width: width, now: now)
+        }
         return board.memory.read(address.rawValue, width: width, now: now)
     }
 
     package func writeMMIO(_ address: PhysicalAddress, width: Int, value: UInt64) {
+        defer { processor.requestAttention() }
+        if let local = board.interrupts.apics?.local, local.decodes(address.rawValue) {
+            return local.write(address.rawValue & 0xFFF, width: width, value: value, now: now)
+        }
         board.memory.write(address.rawValue, width: width, value: value, now: now)
-        processor.requestAttention()
     }
 
-    package func acknowledgeInterrupt() -> UInt8 { board.pic.acknowledge() }
+    package func acknowledgeInterrupt() -> UInt8 { board.interrupts.acknowledge() }
 
     package func timestampCounter() -> UInt64 { clock.timestamp(at: now) }
+
+    package func readAPIC(_ register: APICRegister) -> UInt64 {
+        guard let local = board.interrupts.apics?.local else { return 0 }
+        switch register {
+        case .base: return local.base
+        case .taskPriority: return UInt64(local.taskPriority >> 4)
+        case .timestampDeadline: return local.timestampDeadline
+        }
+    }
+
+    package func writeAPIC(_ register: APICRegister, _ value: UInt64) {
+        guard let local = board.interrupts.apics?.local else { return }
+        switch register {
+        case .base: local.base = value
+        case .taskPriority: local.taskPriority = UInt8(truncatingIfNeeded: value << 4)
+        case .timestampDeadline:
+            local.setTimestampDeadline(value, timestamp: timestampCounter() &+ processor.timestampOffset, now: now)
+        }
+    }
 }

@@ -44,7 +44,7 @@ package final class Machine {
         engine = Interpreter(processor)
         outlet = Outlet()
         a20Gate = A20Gate(processor)
-        board = Board(manifest, outlet: outlet, a20: a20Gate)
+        board = Board(manifest, outlet: outlet, a20: a20Gate, processor: processor)
         digests = MemoryDigests(memory)
         clock = VirtualClock(numerator: manifest.rateNumerator, denominator: manifest.rateDenominator)
         processor.bus = self

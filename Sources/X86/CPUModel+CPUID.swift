@@ -25,6 +25,8 @@ extension CPUModel {
             return Identification(eax: signature, ebx: has(.clflush) ? 0x0001_0800 : 0, ecx: extendedFeatureBits, edx: featureBits)
         case 2: return has(.longMode) ? Self.descriptors64 : Self.descriptorsP6
         case 4: return subleaf < 4 ? Self.caches[Int(subleaf)] : Identification()
+        // The local APIC's timer always runs.
+        case 6: return Identification(eax: has(.apic) ? 1 << 2 : 0)
         case 7 where subleaf == 0:
             // FDP_EXCPTN_ONLY and deprecated FCS and FDS (ruling R14); IA32_ARCH_CAPABILITIES (ruling R25).
             return Identification(
@@ -35,6 +37,9 @@ extension CPUModel {
         default: return Identification()
         }
     }
+
+    /// Leaf 1, EAX and EDX: what firmware tells of the processor in the MP table.
+    package var signatureAndFeatures: (signature: UInt32, features: UInt32) { (signature, featureBits) }
 
     /// Leaf 1, ECX.
     private var extendedFeatureBits: UInt32 {

@@ -60,6 +60,10 @@ package struct CPUModel: Equatable, Sendable {
 
     /// Whether the model has 64-bit mode.
     package var hasLongMode: Bool { has(.longMode) }
+    /// Whether the processor has a local APIC, which decides what its board has.
+    package var hasAPIC: Bool { has(.apic) }
+    /// Whether the local APIC's timer can wait for a time-stamp count.
+    package var hasTSCDeadline: Bool { has(.tscDeadline) }
 
     package static let i486 = CPUModel(
         name: "i486", features: [.fpu, .cpuid], physicalAddressBits: 32, vendor: .intel, signature: 0x0480)
@@ -71,13 +75,13 @@ package struct CPUModel: Equatable, Sendable {
         name: "x86-64-v1",
         features: [
             .fpu, .cpuid, .vme, .de, .pse, .tsc, .msr, .pae, .cx8, .sep, .pge, .cmov, .pse36, .fxsr, .p6, .mmx, .sse, .sse2,
-            .longMode, .nx, .syscall, .mtrr, .pat, .mce, .clflush,
+            .longMode, .nx, .syscall, .mtrr, .pat, .mce, .clflush, .apic,
         ],
         physicalAddressBits: 40, vendor: .intel, signature: 0x000206A7)
     package static let x8664v2 = CPUModel(
         name: "x86-64-v2",
         features: [
-            x8664v1.features, .sse3, .ssse3, .sse41, .sse42, .popcnt, .cx16, .lahf64, .pcid, .smep, .smap, .rdtscp, .rdrand, .apic,
+            x8664v1.features, .sse3, .ssse3, .sse41, .sse42, .popcnt, .cx16, .lahf64, .pcid, .smep, .smap, .rdtscp, .rdrand,
             .tscDeadline,
         ],
         physicalAddressBits: 40, vendor: .intel, signature: 0x000306A9)

@@ -67,6 +67,18 @@ package final class Processor {
     /// Whether something is pending that wakes a halted vCPU without the interrupt line.
     package var hasPendingNMI: Bool { core.pointee.state.nmiPending && !core.pointee.state.nmiBlocked }
 
+    /// Whether an NMI would be taken.
+    package var acceptsNMI: Bool { !core.pointee.state.nmiBlocked }
+
+    /// A rising edge of the NMI pin.
+    package func raiseNMI() {
+        core.pointee.state.nmiPending = true
+        requestAttention()
+    }
+
+    /// What the guest has added to the time-stamp counter.
+    package var timestampOffset: UInt64 { core.pointee.state.msr.tscOffset }
+
     /// The INTR pin.
     package var interruptLine: Bool {
         get { core.pointee.interruptLine }

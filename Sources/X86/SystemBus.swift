@@ -14,4 +14,23 @@ package protocol SystemBus: AnyObject {
     func acknowledgeInterrupt() -> UInt8
     /// The time-stamp counter of this boundary, before the guest's own offset.
     func timestampCounter() -> UInt64
+    /// Reads or writes a register of the processor that has its home in the local APIC.
+    func readAPIC(_ register: APICRegister) -> UInt64
+    func writeAPIC(_ register: APICRegister, _ value: UInt64)
+}
+
+/// Registers that instructions reach in the local APIC (Intel SDM Vol. 3A 10.4.4, 10.5.4.1, 10.8.6.1).
+package enum APICRegister: Sendable {
+    /// IA32_APIC_BASE.
+    case base
+    /// CR8: bits 7-4 of the task priority register.
+    case taskPriority
+    /// IA32_TSC_DEADLINE, in the guest's own time-stamp counts.
+    case timestampDeadline
+}
+
+extension SystemBus {
+    /// A board without a local APIC: nothing is kept, and IA32_APIC_BASE reads as after power-on.
+    package func readAPIC(_ register: APICRegister) -> UInt64 { register == .base ? ModelSpecificRegisters.apicBaseAtReset : 0 }
+    package func writeAPIC(_ register: APICRegister, _ value: UInt64) {}
 }

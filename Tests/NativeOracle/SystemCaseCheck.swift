@@ -5,7 +5,8 @@ import X86
 ///
 /// `mode 16` is real mode, unless the row sets CR0.PE or `vm=1`. `cpl=3` chooses segments of level 3. System state is
 /// named as in `State`: `cr0`, `gdtr.base`, `cs.rights`, `msr.star`, `activity`. `cs=8` alone stands for the whole segment
-/// that the descriptor table has there. `io.port` and `io.value` are the port last used, and what was written to it.
+/// that the descriptor table has there. `io.port` and `io.value` are the port last used, and what was written to it; `cr8`, too,
+/// stands on the bus.
 package final class SystemCaseCheck {
     private let disassembler = Disassembler()
 
@@ -37,6 +38,10 @@ package final class SystemCaseCheck {
         state.gpr[GPR.rsp] = standard.gpr[4]
         state.rflags |= standard.rflags
         for part in row.inputs {
+            if part.target == .system(name: "cr8") {
+                guest.bus.taskPriority = part.value
+                continue
+            }
             guard assign(part, to: &state, guest) else { return ["\(part.target.name) is not known here"] }
         }
         let code = state.rip &+ state.segments[SegmentIndex.cs].base
@@ -66,11 +71,11 @@ package final class SystemCaseCheck {
             expected.rip = state.rip &+ UInt64(disassembler.decode(row.bytes, mode: row.mode)?.length ?? row.bytes.count)
         }
         var memory = before
-        var io: [String: UInt64] = [:]
+        var io: [String: UInt64] = ["cr8": input("cr8") ?? 0]
         for change in expectation.changes {
             switch change.target {
             case .memory(let address, _): memory.replaceSubrange(Int(address)..<Int(address) + change.bytes.count, with: change.bytes)
-            case .system(let name) where name.hasPrefix("io."): io[name] = change.value
+            case .system(let name) where name.hasPrefix("io.") || name == "cr8": io[name] = change.value
             default:
                 guard assign(change, to: &expected, guest) else { return ["\(change.target.name) is not known here"] }
             }
@@ -84,6 +89,7 @@ package final class SystemCaseCheck {
         for (first, second) in zip(SystemFields.all(expected), SystemFields.all(actual)) { compare(first.name, first.value, second.value) }
         compare("io.port", io["io.port"] ?? 0, guest.bus.port)
         compare("io.value", io["io.value"] ?? 0, guest.bus.value)
+        compare("cr8", io["cr8"] ?? 0, guest.bus.taskPriority)
         let after = guest.memory
         if after != memory {
             for address in after.indices where !ignored.contains(address) {

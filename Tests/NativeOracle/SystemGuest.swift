@@ -146,10 +146,12 @@ struct SystemGuest {
     }
 }
 
-/// Devices that read as 44332211H, and remember what was written last.
+/// Devices that read as 44332211H, and remember what was written last. Of a local APIC there is the task priority.
 final class FixedBus: SystemBus {
     var port: UInt64 = 0
     var value: UInt64 = 0
+    /// CR8.
+    var taskPriority: UInt64 = 0
 
     func readPort(_ port: PortNumber, width: Int) -> UInt32 {
         self.port = UInt64(port)
@@ -163,4 +165,6 @@ final class FixedBus: SystemBus {
     func writeMMIO(_ address: PhysicalAddress, width: Int, value: UInt64) {}
     func acknowledgeInterrupt() -> UInt8 { 0xff }
     func timestampCounter() -> UInt64 { SystemGuest.timestamp }
+    func readAPIC(_ register: APICRegister) -> UInt64 { register == .taskPriority ? taskPriority : 0 }
+    func writeAPIC(_ register: APICRegister, _ value: UInt64) { if register == .taskPriority { taskPriority = value } }
 }

@@ -1,8 +1,8 @@
 import Devices
 import X86
 
-/// The ACPI tables of the board: RSDP, RSDT, XSDT, FADT, FACS and DSDT (ACPI specification 5.2). There is no MADT: interrupts
-/// go through the PICs.
+/// The ACPI tables of the board: RSDP, RSDT, XSDT, FADT, FACS and DSDT (ACPI specification 5.2), and MADT and HPET where the
+/// processor has an APIC. Without a MADT, systems use the 8259s.
 struct ACPITables {
     /// The root pointer's physical address.
     let root: UInt64
@@ -10,7 +10,7 @@ struct ACPITables {
     let bytes: [UInt8]
 
     /// Lays the tables out from `base`, which lies between E0000H and FFFFFH on a 64-byte boundary.
-    init(at base: UInt64) {
+    init(at base: UInt64, hasAPIC: Bool) {
         precondition(base % 64 == 0, "the FACS lies on a 64-byte boundary")
         var image = [UInt8](repeating: 0, count: Self.rootPointerLength)
         func place(_ table: [UInt8], alignment: Int = 16) -> UInt64 {
@@ -19,13 +19,17 @@ struct ACPITables {
             return base + UInt64(image.count)
         }
         let facs = place(Self.facs, alignment: 64)
-        let dsdt = place(Self.table("DSDT", revision: 1, Self.definitionBlock))
-        let fadt = place(Self.table("FACP", revision: 3, Self.fixedDescription(facs: facs, dsdt: dsdt)))
+        let dsdt = place(Self.table("DSDT", revision: 1, Self.definitionBlock(hasAPIC: hasAPIC)))
+        var tables = [place(Self.table("FACP", revision: 3, Self.fixedDescription(facs: facs, dsdt: dsdt)))]
+        if hasAPIC {
+            tables.append(place(Self.table("APIC", revision: 1, Self.multipleAPICs)))
+            tables.append(place(Self.table("HPET", revision: 1, Self.eventTimers)))
+        }
         var pointer32: [UInt8] = []
-        pointer32.append(littleEndian: UInt32(fadt))
+        for table in tables { pointer32.append(littleEndian: UInt32(table)) }
         let rsdt = place(Self.table("RSDT", revision: 1, pointer32))
         var pointer64: [UInt8] = []
-        pointer64.append(littleEndian: fadt)
+        for table in tables { pointer64.append(littleEndian: table) }
         let xsdt = place(Self.table("XSDT", revision: 1, pointer64))
         image.replaceSubrange(0..<Self.rootPointerLength, with: Self.rootPointer(rsdt: rsdt, xsdt: xsdt))
         root = base
@@ -151,13 +155,51 @@ struct ACPITables {
         return bytes
     }
 
+    // MADT (5.2.12)
+
+    private static var multipleAPICs: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(littleEndian: UInt32(Board.Address.localAPIC))
+        // There are 8259s too.
+        bytes.append(littleEndian: UInt32(1))
+        // Processor 0 with APIC 0, enabled.
+        bytes += [0, 8, 0, 0, 1, 0, 0, 0]
+        bytes += [1, 12, 0, 0]
+        bytes.append(littleEndian: UInt32(Board.Address.ioAPIC))
+        bytes.append(littleEndian: UInt32(0))
+        // Line 0 stands at another input; the SCI is a level, active high.
+        for (line, input, flags) in [(Board.Line.timer, InterruptControllers.timerInput, 0), (Board.Line.sci, Board.Line.sci, 0x0D)] {
+            bytes += [2, 10, 0, UInt8(line)]
+            bytes.append(littleEndian: UInt32(input))
+            bytes.append(littleEndian: UInt16(flags))
+        }
+        // NMIs come in at LINT1 of all processors.
+        return bytes + [4, 6, 0xFF, 0, 0, 1]
+    }
+
+    // HPET (IA-PC HPET Specification 3.2.4)
+
+    /// The fewest counts in periodic mode that lose no interrupt: 1 us.
+    private static let minimumTick: UInt16 = 100
+
+    private static var eventTimers: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(littleEndian: HPET.blockID)
+        bytes += [0, 64, 0, 0]
+        bytes.append(littleEndian: Board.Address.hpet)
+        bytes.append(0)
+        bytes.append(littleEndian: minimumTick)
+        return bytes + [0]
+    }
+
     // DSDT (5.2.11.1)
 
-    private static var definitionBlock: [UInt8] {
+    private static func definitionBlock(hasAPIC: Bool) -> [UInt8] {
         let sleepType = AML.integer(UInt32(ACPIPower.sleepTypeS5))
         let hostBridge = AML.device("PCI0", AML.name("_HID", AML.eisaID("PNP0A03")) + AML.name("_UID", AML.integer(0))
             + AML.name("_CRS", AML.resources(hostBridgeResources)) + legacyDevices)
-        return AML.name("\\_S5", AML.package([sleepType, sleepType, AML.integer(0), AML.integer(0)])) + AML.scope("\\_SB", hostBridge)
+        return AML.name("\\_S5", AML.package([sleepType, sleepType, AML.integer(0), AML.integer(0)]))
+            + AML.scope("\\_SB", (hasAPIC ? AML.processor("CPU0", number: 0) : []) + hostBridge)
     }
 
     private static var hostBridgeResources: [[UInt8]] {

@@ -8,6 +8,9 @@ enum AML {
 
     static func device(_ name: String, _ terms: [UInt8]) -> [UInt8] { [0x5B, 0x82] + packaged(nameString(name) + terms) }
 
+    /// A processor that the MADT lists by `number`, without a power block.
+    static func processor(_ name: String, number: UInt8) -> [UInt8] { [0x5B, 0x83] + packaged(nameString(name) + [number, 0, 0, 0, 0, 0]) }
+
     // Data
 
     static func integer(_ value: UInt32) -> [UInt8] {

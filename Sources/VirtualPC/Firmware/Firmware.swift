@@ -1,7 +1,7 @@
 import X86
 
-/// What a PC's firmware leaves in memory before it starts a system: interrupt vectors, the BIOS data area, ACPI tables and a
-/// flat GDT. No BIOS service is offered.
+/// What a PC's firmware leaves before it starts a system: interrupt vectors, the BIOS data area, ACPI tables, where there is
+/// an APIC also the MP table, and a flat GDT. No BIOS service is offered.
 struct Firmware {
     /// Selectors of the flat GDT, those of Linux's boot protocol (Documentation/arch/x86/boot.rst, "32-bit boot protocol").
     enum Selector {
@@ -11,25 +11,32 @@ struct Firmware {
 
     let map: MemoryMap
     let acpi: ACPITables
+    /// Nil where the processor has no APIC.
+    let multiprocessor: MultiprocessorTable?
     /// The flat GDT's address and bytes.
     let descriptors = TableRegister(base: 0xF0000, limit: 4 * 8 - 1)
 
     private static let acpiBase: UInt64 = 0xE0000
+    private static let multiprocessorBase: UInt64 = 0xF0100
     /// Where an unused interrupt vector leads: an IRET, at the place it has in the IBM PC.
     private static let returnStub: UInt64 = 0xFFF53
 
-    init(memory: UInt64) {
+    init(memory: UInt64, model: CPUModel) {
         map = MemoryMap(memory: memory)
-        acpi = ACPITables(at: Self.acpiBase)
+        acpi = ACPITables(at: Self.acpiBase, hasAPIC: model.hasAPIC)
+        multiprocessor = model.hasAPIC ? MultiprocessorTable(at: Self.multiprocessorBase, model) : nil
     }
 
-    /// Stores everything in RAM.
-    func install(in memory: PhysicalMemory) {
+    /// Stores everything in RAM, and leaves the APIC in virtual wire mode, where the 8259s' interrupts pass through (Intel
+    /// MultiProcessor Specification 1.4, 3.6.2.2).
+    func install(in memory: PhysicalMemory, _ interrupts: InterruptControllers) {
+        interrupts.apics?.local.enableVirtualWire()
         memory.write(PhysicalAddress(0), Self.vectors)
         memory.write(PhysicalAddress(0x400), Self.biosData)
         // The extended BIOS data area begins with its size in KiB.
         memory.write(PhysicalAddress(MemoryMap.extendedBIOSData), [1])
         memory.write(PhysicalAddress(acpi.root), acpi.bytes)
+        if let multiprocessor { memory.write(PhysicalAddress(multiprocessor.address), multiprocessor.bytes) }
         var gdt: [UInt8] = []
         for descriptor: UInt64 in [0, 0, 0x00CF_9B00_0000_FFFF, 0x00CF_9300_0000_FFFF] { gdt.append(littleEndian: descriptor) }
         memory.write(PhysicalAddress(descriptors.base), gdt)

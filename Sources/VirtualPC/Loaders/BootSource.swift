@@ -49,8 +49,8 @@ extension Machine {
     /// which the guest starts. On an error the machine is of no more use.
     package func load(_ source: BootSource) throws(LoadError) {
         precondition(position == .zero, "a machine is loaded before it runs")
-        let firmware = Firmware(memory: memory.byteCount)
-        firmware.install(in: memory)
+        let firmware = Firmware(memory: memory.byteCount, model: processor.model)
+        firmware.install(in: memory, board.interrupts)
         var space = LoadSpace(memory: memory, map: firmware.map)
         let entry: EntryState
         switch source {

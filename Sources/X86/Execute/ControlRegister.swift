@@ -9,7 +9,7 @@ extension CPU {
         case 2: return state.cr2
         case 3: return state.cr3
         case 4: return state.cr4
-        default: return state.cr8
+        default: return bus.readAPIC(.taskPriority)
         }
     }
 
@@ -23,7 +23,7 @@ extension CPU {
         case 4: try writeCR4(value)
         default:
             guard value <= 15 else { throw .generalProtection(0) }
-            state.cr8 = value
+            bus.writeAPIC(.taskPriority, value)
             requestAttention()
         }
     }

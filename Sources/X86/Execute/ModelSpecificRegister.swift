@@ -4,7 +4,7 @@ enum MSR {
     static let biosUpdateTrigger: UInt32 = 0x79, biosSignature: UInt32 = 0x8B, mtrrCapabilities: UInt32 = 0xFE
     static let archCapabilities: UInt32 = 0x10A, sysenterCS: UInt32 = 0x174, sysenterESP: UInt32 = 0x175, sysenterEIP: UInt32 = 0x176
     static let machineCheckCapabilities: UInt32 = 0x179, machineCheckStatus: UInt32 = 0x17A, miscEnable: UInt32 = 0x1A0
-    static let debugControl: UInt32 = 0x1D9, mtrrVariable: ClosedRange<UInt32> = 0x200...0x20F, pat: UInt32 = 0x277
+    static let timestampDeadline: UInt32 = 0x6E0, debugControl: UInt32 = 0x1D9, mtrrVariable: ClosedRange<UInt32> = 0x200...0x20F, pat: UInt32 = 0x277
     static let mtrrDefaultType: UInt32 = 0x2FF, efer: UInt32 = 0xC000_0080, star: UInt32 = 0xC000_0081, lstar: UInt32 = 0xC000_0082
     static let cstar: UInt32 = 0xC000_0083, fmask: UInt32 = 0xC000_0084, fsBase: UInt32 = 0xC000_0100, gsBase: UInt32 = 0xC000_0101
     static let kernelGSBase: UInt32 = 0xC000_0102, tscAux: UInt32 = 0xC000_0103
@@ -23,6 +23,9 @@ enum MSR {
 extension ModelSpecificRegisters {
     /// What CPUID leaf 1 puts into the upper half of IA32_BIOS_SIGN_ID.
     static let microcodeRevision: UInt64 = 1
+    /// IA32_APIC_BASE of the bootstrap processor: bit 8 says so, bit 11 enables the APIC.
+    static let apicBaseAtReset: UInt64 = 0xFEE0_0000 | 1 << 8 | apicEnabled
+    static let apicEnabled: UInt64 = 1 << 11
 }
 
 extension CPUModel {
@@ -41,6 +44,7 @@ extension CPUModel {
         case MSR.star, MSR.lstar, MSR.cstar, MSR.fmask: return has(.syscall)
         case MSR.fsBase, MSR.gsBase, MSR.kernelGSBase: return has(.longMode)
         case MSR.tscAux: return has(.rdtscp)
+        case MSR.timestampDeadline: return has(.tscDeadline)
         default: return false
         }
     }
@@ -90,7 +94,11 @@ private func registerValue(_ cpu: CPU, _ number: UInt32) throws(Fault) -> UInt64
     if let index = MSR.fixedRange(number) { return registers.mtrrFixed[index] }
     switch number {
     case MSR.timeStampCounter: return cpu.timestamp
-    case MSR.apicBase: return registers.apicBase
+    // An APIC that is absent is not enabled.
+    case MSR.apicBase:
+        let hasAPIC = cpu.core.pointee.model.has(.apic)
+        return hasAPIC ? cpu.bus.readAPIC(.base) : ModelSpecificRegisters.apicBaseAtReset & ~ModelSpecificRegisters.apicEnabled
+    case MSR.timestampDeadline: return cpu.bus.readAPIC(.timestampDeadline)
     case MSR.biosSignature: return registers.biosSignature
     // Eight variable ranges, fixed ranges, write combining.
     case MSR.mtrrCapabilities: return 0x508
@@ -145,11 +153,20 @@ func writeRegister(_ cpu: CPU) throws(Fault) -> Status {
     case MSR.timeStampCounter:
         // Processors before family 0FH model 3 write the low half and clear the high one (Intel SDM Vol. 3B 17.17).
         cpu.state.msr.tscOffset = (model.has(.longMode) ? value : value & 0xFFFF_FFFF) &- cpu.bus.timestampCounter()
+        // The deadline stands for a count of the guest's: the time of it has moved.
+        if model.has(.tscDeadline) { cpu.bus.writeAPIC(.timestampDeadline, cpu.bus.readAPIC(.timestampDeadline)) }
         cpu.requestAttention()
     case MSR.apicBase:
-        try require(value & (~0 << UInt64(model.physicalAddressBits) | 0x2FF) == 0)
-        // An APIC that is absent is not switched on (Intel SDM Vol. 3A 10.4.3).
-        cpu.state.msr.apicBase = value & ~0x800
+        // There is no x2APIC mode (bit 10).
+        try require(value & (~0 << UInt64(model.physicalAddressBits) | 0x6FF) == 0)
+        guard model.has(.apic) else { break }
+        // An APIC that hides RAM is not there yet.
+        if value & ModelSpecificRegisters.apicEnabled != 0, cpu.memory.pageIndex(of: value & ~0xFFF) >= 0 { return Retire.unimplemented }
+        cpu.bus.writeAPIC(.base, value)
+        cpu.requestAttention()
+    case MSR.timestampDeadline:
+        cpu.bus.writeAPIC(.timestampDeadline, value)
+        cpu.requestAttention()
     case MSR.biosUpdateTrigger: break
     case MSR.biosSignature: cpu.state.msr.biosSignature = value
     case MSR.mtrrDefaultType:

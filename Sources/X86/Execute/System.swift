@@ -147,7 +147,9 @@ private func identify(_ cpu: CPU) -> Status {
     let leaf = UInt32(truncatingIfNeeded: cpu.state.gpr[GPR.rax])
     let subleaf = UInt32(truncatingIfNeeded: cpu.state.gpr[GPR.rcx])
     let model = cpu.core.pointee.model
-    let answer = model.identification(leaf: leaf, subleaf: subleaf, in64BitMode: cpu.is64Bit)
+    var answer = model.identification(leaf: leaf, subleaf: subleaf, in64BitMode: cpu.is64Bit)
+    // The feature goes with the APIC's enable bit (Intel SDM Vol. 3A 10.4.3).
+    if leaf == 1, model.has(.apic), cpu.bus.readAPIC(.base) & ModelSpecificRegisters.apicEnabled == 0 { answer.edx &= ~(1 << 9) }
     cpu.state.gpr[GPR.rax] = UInt64(answer.eax)
     cpu.state.gpr[GPR.rbx] = UInt64(answer.ebx)
     cpu.state.gpr[GPR.rcx] = UInt64(answer.ecx)

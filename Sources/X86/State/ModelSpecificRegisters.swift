@@ -1,5 +1,5 @@
 /// The model-specific registers that hold state of their own (Intel SDM Vol. 4). FS and GS bases live in the segments, EFER
-/// and the TSC's base beside them.
+/// beside them, IA32_APIC_BASE and IA32_TSC_DEADLINE in the local APIC.
 package struct ModelSpecificRegisters: Fields {
     package var sysenterCS: UInt64 = 0
     package var sysenterESP: UInt64 = 0
@@ -12,8 +12,6 @@ package struct ModelSpecificRegisters: Fields {
     package var pat: UInt64 = 0x0007_0406_0007_0406
     package var miscEnable: UInt64 = 0
     package var debugControl: UInt64 = 0
-    /// The bootstrap processor, its APIC disabled: no model has one yet.
-    package var apicBase: UInt64 = 0xFEE0_0100
     package var biosSignature: UInt64 = 0
     /// Added to the board's time-stamp counter: what WRMSR to IA32_TIME_STAMP_COUNTER moves.
     package var tscOffset: UInt64 = 0
@@ -39,7 +37,6 @@ package struct ModelSpecificRegisters: Fields {
         visitor.integer("pat", &pat)
         visitor.integer("miscEnable", &miscEnable)
         visitor.integer("debugControl", &debugControl)
-        visitor.integer("apicBase", &apicBase)
         visitor.integer("biosSignature", &biosSignature)
         visitor.integer("tscOffset", &tscOffset)
         visitor.integer("tscAux", &tscAux)

@@ -21,7 +21,6 @@ package struct State: Fields {
     package var cr2: UInt64 = 0
     package var cr3: UInt64 = 0
     package var cr4: UInt64 = 0
-    package var cr8: UInt64 = 0
     package var efer: UInt64 = 0
     /// The four PAE page-directory-pointer entries, loaded by writes to CR0, CR3 and CR4 (ruling R7).
     package var pdpte = InlineArray<4, UInt64>(repeating: 0)
@@ -82,7 +81,6 @@ package struct State: Fields {
         visitor.integer("cr2", &cr2)
         visitor.integer("cr3", &cr3)
         visitor.integer("cr4", &cr4)
-        visitor.integer("cr8", &cr8)
         visitor.integer("efer", &efer)
         for index in 0..<4 {
             visitor.begin("pdpte", index: index)
