@@ -33,10 +33,11 @@ package final class APICBus {
     package func attach(_ chip: IOAPIC) { inputOutput = chip }
 
     /// True when an APIC took the message.
-    func send(_ message: APICMessage) -> Bool { local?.receive(message) ?? false }
+    @discardableResult
+    package func send(_ message: APICMessage) -> Bool { local?.receive(message) ?? false }
 
     /// Whether an APIC would take the message and interrupt its processor with it as things stand (ruling R4).
-    func couldInterrupt(_ message: APICMessage) -> Bool { local?.couldInterrupt(message) ?? false }
+    package func couldInterrupt(_ message: APICMessage) -> Bool { local?.couldInterrupt(message) ?? false }
 
-    func endOfInterrupt(_ vector: UInt8) { inputOutput?.endOfInterrupt(vector) }
+    package func endOfInterrupt(_ vector: UInt8) { inputOutput?.endOfInterrupt(vector) }
 }

@@ -87,7 +87,7 @@ package final class IOAPIC: RegisterDevice {
         let entry = state.entries[input]
         guard state.isActive(input), entry & Entry.masked == 0 else { return }
         // An edge on a masked input is lost (82093AA, "interrupt mask").
-        if entry & Entry.level == 0 { _ = bus.send(Self.message(entry)) } else { sendLevel(input) }
+        if entry & Entry.level == 0 { bus.send(Self.message(entry)) } else { sendLevel(input) }
     }
 
     private static func message(_ entry: UInt64) -> APICMessage {

@@ -388,7 +388,7 @@ package final class LocalAPIC: RegisterDevice {
             return report(ErrorBit.sendIllegalVector)
         }
         switch command >> 18 & 3 {
-        case 0: _ = bus.send(message)
+        case 0: bus.send(message)
         case 1:
             // To oneself only fixed interrupts can be sent (table 10-3).
             guard delivery == .fixed else { return }
@@ -397,7 +397,7 @@ package final class LocalAPIC: RegisterDevice {
             _ = receive(message)
         case 2:
             message.destination = 0xFF
-            _ = bus.send(message)
+            bus.send(message)
         // All but this processor: there is no other.
         default: break
         }

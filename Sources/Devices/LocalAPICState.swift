@@ -153,7 +153,7 @@ extension LocalAPIC {
         }
 
         /// Nanoseconds a tick, as a power of two: the crystal has 1 GHz.
-        private var shift: UInt64 { UInt64((divide & 3 | divide >> 1 & 4) + 1 & 7) }
+        private var shift: UInt64 { UInt64(((divide & 3 | divide >> 1 & 4) + 1) & 7) }
 
         var period: UInt64 { UInt64(initialCount) << shift }
 
@@ -175,7 +175,8 @@ extension LocalAPIC {
                 deadline = first
             } else if timerMode == .periodic, period != 0 {
                 let passed = now.nanoseconds(since: first) / period
-                deadline = first.advanced(byNanoseconds: (passed + 1).multipliedReportingOverflow(by: period).partialValue)
+                let (distance, overflow) = (passed + 1).multipliedReportingOverflow(by: period)
+                deadline = overflow ? nil : first.advanced(byNanoseconds: distance)
             }
         }
 

@@ -19,6 +19,14 @@ struct Chip: CustomTestStringConvertible, Sendable {
         }
     }
 
+    /// Any interrupt for local APIC 0.
+    private static func message(_ random: inout Random) -> APICMessage {
+        APICMessage(
+            vector: UInt8(truncatingIfNeeded: random.next()),
+            delivery: APICMessage.Delivery(rawValue: UInt8(random.next(below: 8))) ?? .fixed, isLevel: random.flip(), destination: 0,
+            isLogical: false)
+    }
+
     static let all: [Chip] = [
         Chip(name: "PIC", offsets: 8) { sink in
             let pic = PIC()
@@ -30,6 +38,57 @@ struct Chip: CustomTestStringConvertible, Sendable {
                     sink.take(pic.output ? 1 : 0)
                     sink.take(pic.canReach(irq: irq) ? 1 : 0)
                     if random.flip() { sink.take(UInt64(pic.acknowledge())) }
+                }
+            )
+        },
+        Chip(name: "LocalAPIC", offsets: 0x400) { sink in
+            let bus = APICBus()
+            let chip = LocalAPIC(
+                id: 0, hasDeadline: true, bus: bus, nonMaskable: { sink.take(2) }, initialize: { sink.take(0xFFFF) })
+            return (
+                chip,
+                { random, now in
+                    switch random.next(below: 7) {
+                    case 0: chip.lint0.set(random.flip())
+                    case 1: chip.lint1.set(random.flip())
+                    case 2: sink.take(UInt64(chip.acknowledge() ?? 0))
+                    case 3:
+                        let timestamp = random.next(below: 1 << 20)
+                        chip.setTimestampDeadline(random.next(below: 1 << 20), timestamp: timestamp, now: now)
+                    case 4: chip.base = 0xFEE0_0100 | (random.next(below: 8) == 0 ? 0 : 0x800)
+                    case 5: chip.enableVirtualWire()
+                    default: bus.send(message(&random))
+                    }
+                    sink.take(chip.interruptRequest ? 1 : 0)
+                    sink.take(chip.timerCouldInterrupt ? 1 : 0)
+                }
+            )
+        },
+        Chip(name: "IOAPIC", offsets: 0x20) { sink in
+            let bus = APICBus()
+            // One that takes everything, whatever came before.
+            let local = LocalAPIC(id: 0, hasDeadline: true, bus: bus, nonMaskable: {}, initialize: {})
+            local.enableVirtualWire()
+            let chip = IOAPIC(bus: bus)
+            return (
+                chip,
+                { random, _ in
+                    let input = Int(random.next(below: 24))
+                    chip.input(input).set(random.flip())
+                    bus.endOfInterrupt(UInt8(truncatingIfNeeded: random.next()))
+                    _ = local.acknowledge()
+                }
+            )
+        },
+        Chip(name: "HPET", offsets: 0x160) { sink in
+            let chip = HPET(timerLine: pin(sink, 0), clockLine: pin(sink, 8), inputs: (0..<24).map { pin(sink, 100 + $0) })
+            return (
+                chip,
+                { random, now in
+                    chip.legacySource(Int(random.next(below: 2))).set(random.flip())
+                    sink.take(UInt64(chip.routes.count))
+                    // Timers that run.
+                    chip.write(0x10, width: 4, value: 1 | random.next() & 2, now: now)
                 }
             )
         },

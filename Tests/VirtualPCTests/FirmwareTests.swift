@@ -70,6 +70,57 @@ struct FirmwareTests {
         #expect(scope.contains([0x08, 0x5F, 0x48, 0x49, 0x44, 0x0C, 0x41, 0xD0, 0x0A, 0x03]))
     }
 
+    @Test("with an APIC there are MADT, HPET and MP tables that agree with the chips; without one there are none")
+    func controllers() throws {
+        let machine = try TinyGuest.spin.machine { $0.cpu = "x86-64-v1" }
+        let root = machine.memory.read(PhysicalAddress(0xE0000), count: 36)
+        let xsdt = table(machine, at: number(root, 24, 8))
+        #expect(xsdt.sum == 0 && xsdt.bytes.count == 36 + 3 * 8)
+        let madt = table(machine, at: number(xsdt.bytes, 44, 8))
+        #expect(madt.signature == "APIC" && madt.sum == 0)
+        #expect(number(madt.bytes, 36, 4) == 0xFEE0_0000)
+        #expect(number(madt.bytes, 40, 4) == 1)
+        // Each entry: type and length, then what it says.
+        var entries: [[UInt8]] = []
+        var at = 44
+        while at < madt.bytes.count {
+            entries.append(Array(madt.bytes[at..<at + Int(madt.bytes[at + 1])]))
+            at += Int(madt.bytes[at + 1])
+        }
+        #expect(entries.map { $0[0] } == [0, 1, 2, 2, 4])
+        #expect(entries[0] == [0, 8, 0, 0, 1, 0, 0, 0])
+        #expect(number(entries[1], 4, 4) == 0xFEC0_0000)
+        #expect(entries[2] == [2, 10, 0, 0, 2, 0, 0, 0, 0, 0], "line 0 is input 2")
+        #expect(entries[3] == [2, 10, 0, 9, 9, 0, 0, 0, 0x0D, 0], "the SCI is a level, active high")
+        #expect(entries[4] == [4, 6, 0xFF, 0, 0, 1])
+
+        let hpet = table(machine, at: number(xsdt.bytes, 52, 8))
+        #expect(hpet.signature == "HPET" && hpet.sum == 0 && hpet.bytes.count == 56)
+        #expect(number(hpet.bytes, 36, 4) == machine.readMMIO(PhysicalAddress(number(hpet.bytes, 44, 8)), width: 4))
+
+        let places = stride(from: UInt64(0xF0000), to: 0x100000, by: 16).filter {
+            machine.memory.read(PhysicalAddress($0), count: 4) == Array("_MP_".utf8)
+        }
+        try #require(places.count == 1)
+        let pointer = machine.memory.read(PhysicalAddress(places[0]), count: 16)
+        #expect(pointer.reduce(0) { $0 &+ $1 } as UInt8 == 0)
+        let address = number(pointer, 4, 4)
+        let configuration = machine.memory.read(PhysicalAddress(address), count: Int(machine.load(address + 4, bytes: 2)))
+        #expect(configuration.reduce(0) { $0 &+ $1 } as UInt8 == 0)
+        at = 44
+        var types: [UInt8] = []
+        while at < configuration.count {
+            types.append(configuration[at])
+            at += configuration[at] == 0 ? 20 : 8
+        }
+        #expect(at == configuration.count)
+        #expect(types.count == Int(number(configuration, 34, 2)))
+        #expect(types == [0, 1, 1, 2] + [UInt8](repeating: 3, count: 16) + [4, 4])
+
+        let plain = try self.machine()
+        #expect(plain.memory.read(PhysicalAddress(0xF0100), count: 4) == [0, 0, 0, 0])
+    }
+
     @Test("the BIOS data area names serial ports, equipment and memory; each vector leads to an IRET")
     func biosData() throws {
         let machine = try machine()

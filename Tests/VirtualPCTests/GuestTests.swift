@@ -67,6 +67,9 @@ private struct GuestRun {
 
     @Test("Interrupts of the chips come in order, nest and wake") func irq() throws { try expectAllChecks(of: "irq", atLeast: 46) }
 
+    @Test("Local APIC, I/O APIC and HPET are per their manuals", arguments: [("x86-64-v1", 61), ("x86-64-v2", 67)])
+    func apic(cpu: String, least: Int) throws { try expectAllChecks(of: "apic", cpu: cpu, atLeast: least) }
+
     @Test("R1: a loop of faults that retires nothing makes steps")
     func faultLoop() throws {
         let run = try GuestRun("faultloop", steps: 1_000_000)

@@ -84,6 +84,28 @@ struct SystemTests {
         for number: UInt64 in [0x3A, 0xC1, 0xC000_0103, 0x4000_0000, 0xFFFF_FFFF] { #expect(try !isListed(number)) }
     }
 
+    @Test("IA32_APIC_BASE and IA32_TSC_DEADLINE are the APIC's; reserved bits are #GP(0), and nothing enables an absent APIC")
+    func apicRegisters() throws {
+        func attempt(_ model: CPUModel, _ number: UInt64, _ value: UInt64) throws -> Int? {
+            let guest = try GateGuest(model: model, code: [0x0F, 0x30])
+            guest.flat[GPR.rcx] = number
+            guest.flat[GPR.rax] = value & 0xFFFF_FFFF
+            guest.flat[GPR.rdx] = value >> 32
+            _ = guest.run()
+            return guest.vector
+        }
+        #expect(try attempt(.i686, 0x1B, 0xFEE0_0900) == nil)
+        for reserved: UInt64 in [0xFEE0_0C00, 0xFEE0_0A00, 0x100_FEE0_0900] {
+            #expect(try attempt(.x8664v1, 0x1B, reserved) == 13)
+        }
+        #expect(try attempt(.x8664v1, 0x6E0, 0) == 13)
+        #expect(try attempt(.x8664v2, 0x6E0, 0) == nil)
+        #expect(try Self.identify(.x8664v1, 1)[3] >> 9 & 1 == 1)
+        #expect(try Self.identify(.x8664v1, 1)[1] >> 24 == 0, "initial APIC ID")
+        #expect(try Self.identify(.x8664v2, 1)[2] >> 24 & 1 == 1, "TSC deadline")
+        #expect(try Self.identify(.x8664v2, 6)[0] == 4, "the APIC's timer always runs")
+    }
+
     @Test("R16: RDPMC is #GP(0) at level 0 too")
     func counters() throws {
         let guest = try GateGuest(code: [0x0F, 0x33])

@@ -5,9 +5,10 @@
 ///
 /// Those that end by a debug exit whose value is the number of failed checks, without input:
 ///
-///     modes paging faults selfmod rep shadow irq debug stale tasks v86 long
+///     modes paging faults selfmod rep shadow irq debug stale tasks v86 long apic
 ///
-/// `modes` goes on to long mode where the processor model has it, and `long` is about nothing else.
+/// `modes` goes on to long mode where the processor model has it, and `long` is about nothing else; `apic` needs a model with an
+/// APIC.
 /// And:
 ///
 ///     echo        sends back its input until `q`, then a debug exit of 0; the time of each byte enters its memory
