@@ -41,6 +41,7 @@ package final class Machine {
         }
         self.manifest = manifest
         processor = Processor(model: model, memory: memory, knobs: knobs)
+        processor.state.entropy = SeededStream(seed: manifest.seed, purpose: .processor)
         engine = Interpreter(processor)
         outlet = Outlet()
         a20Gate = A20Gate(processor)

@@ -107,9 +107,10 @@ package final class Processor {
 extension CPU {
     /// The state after RESET (Intel SDM Vol. 3A table 9-1).
     func powerOn() {
-        let position = state.position
+        let (position, entropy) = (state.position, state.entropy)
         state = State()
         state.position = position
+        state.entropy = entropy
         state.rip = 0xFFF0
         state.cr0 = CR0.et | CR0.nw | CR0.cd
         state.gpr[GPR.rdx] = UInt64(core.pointee.model.signature)

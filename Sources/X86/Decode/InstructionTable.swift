@@ -4,6 +4,8 @@ import CZydis
 struct InstructionRow: Sendable {
     let mnemonic: Mnemonic
     let feature: CPUModel.Features
+    /// What an operand form needs besides; nil: all forms are alike.
+    let also: (@Sendable (borrowing Instruction) -> CPUModel.Features)?
     /// Chooses the handler for an instruction's operand forms and widths; nil: that form does not exist.
     let select: @Sendable (borrowing Instruction) -> Handler?
 
@@ -35,9 +37,14 @@ struct InstructionRow: Sendable {
             })
     }
 
-    init(_ mnemonic: ZydisMnemonic, _ feature: CPUModel.Features = [], select: @escaping @Sendable (borrowing Instruction) -> Handler?) {
+    init(
+        _ mnemonic: ZydisMnemonic, _ feature: CPUModel.Features = [],
+        also: (@Sendable (borrowing Instruction) -> CPUModel.Features)? = nil,
+        select: @escaping @Sendable (borrowing Instruction) -> Handler?
+    ) {
         self.mnemonic = Mnemonic(rawValue: UInt16(truncatingIfNeeded: mnemonic.rawValue))
         self.feature = feature
+        self.also = also
         self.select = select
     }
 }
@@ -89,6 +96,7 @@ struct InstructionTable {
         sseFloatingPointRows,
         sseIntegerRows,
         sse42Rows,
+        randomNumberRows,
         miscellaneousRows,
         segmentRegisterRows,
         interruptRows,
@@ -118,6 +126,7 @@ struct InstructionTable {
 
     func handler(for instruction: borrowing Instruction) -> Handler? {
         for row in rows[Int(instruction.mnemonic.rawValue)] {
+            if let also = row.also, !model.has(also(instruction)) { continue }
             if let handler = row.select(instruction) { return handler }
         }
         return nil

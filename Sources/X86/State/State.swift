@@ -41,6 +41,9 @@ package struct State: Fields {
     /// NMIs are blocked until the next IRET.
     package var nmiBlocked = false
 
+    /// What RDRAND reads (contract 2). Keeps running over a reset, as the position does.
+    package var entropy = SeededStream(seed: 0, purpose: .processor)
+
     package enum Shadow: UInt8, Sendable { case none, sti, movSS }
     package enum Activity: UInt8, Sendable { case active, halted, shutdown }
 
@@ -100,5 +103,6 @@ package struct State: Fields {
         visitor.choice("activity", &activity)
         visitor.bool("nmiPending", &nmiPending)
         visitor.bool("nmiBlocked", &nmiBlocked)
+        visitor.integer("entropy", &entropy.state)
     }
 }

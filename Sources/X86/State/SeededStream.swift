@@ -1,25 +1,31 @@
 /// A stream of entropy for the guest, decided by the manifest's seed (contract 2). SplitMix64: Steele, Lea and Flood, "Fast
 /// Splittable Pseudorandom Number Generators" (2014), figure 16.
-struct SeededStream {
+package struct SeededStream {
     /// Whom a stream is for: each gets one of its own from the same seed.
-    enum Purpose: UInt64 {
+    package enum Purpose: UInt64 {
         /// The seed that a boot loader hands to a Linux kernel.
         case bootLoader = 1
+        /// RDRAND.
+        case processor = 2
     }
 
     private static let gamma: UInt64 = 0x9E37_79B9_7F4A_7C15
-    private var state: UInt64
+    /// Where the stream stands: all that a saved stream needs.
+    package var state: UInt64
 
-    init(seed: UInt64, purpose: Purpose) { state = Self.mix(seed &+ Self.gamma) ^ Self.mix(purpose.rawValue) }
+    package init(seed: UInt64, purpose: Purpose) { state = Self.mix(seed &+ Self.gamma) ^ Self.mix(purpose.rawValue) }
 
-    mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         state &+= Self.gamma
         return Self.mix(state)
     }
 
-    mutating func bytes(_ count: Int) -> [UInt8] {
+    package mutating func bytes(_ count: Int) -> [UInt8] {
         var bytes: [UInt8] = []
-        while bytes.count < count { bytes.append(littleEndian: next()) }
+        while bytes.count < count {
+            let value = next()
+            for shift: UInt64 in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: value >> (8 * shift))) }
+        }
         return Array(bytes.prefix(count))
     }
 
