@@ -113,6 +113,7 @@ package struct Generator {
             ZYDIS_ISA_SET_I86, ZYDIS_ISA_SET_I186, ZYDIS_ISA_SET_I286REAL, ZYDIS_ISA_SET_I286PROTECTED, ZYDIS_ISA_SET_I386,
             ZYDIS_ISA_SET_I486, ZYDIS_ISA_SET_I486REAL, ZYDIS_ISA_SET_PENTIUMREAL, ZYDIS_ISA_SET_CMOV, ZYDIS_ISA_SET_PPRO,
             ZYDIS_ISA_SET_LONGMODE, ZYDIS_ISA_SET_FAT_NOP, ZYDIS_ISA_SET_PREFETCH_NOP, ZYDIS_ISA_SET_LAHF, ZYDIS_ISA_SET_PAUSE,
+            ZYDIS_ISA_SET_CMPXCHG16B,
         ].map { $0.rawValue })
 
     /// Instructions that tell the host from our models, that the host's kernel emulates (UMIP), or that enter it.

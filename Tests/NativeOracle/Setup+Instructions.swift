@@ -58,6 +58,11 @@ extension Setup {
                 trial.registers.gpr[0] = trial.registers.gpr[0] & ~0xffff_ffff | value & 0xffff_ffff
                 trial.registers.gpr[2] = trial.registers.gpr[2] & ~0xffff_ffff | value >> 32
             }
+        case ZYDIS_MNEMONIC_CMPXCHG16B:
+            if random.chance(50), let address = memoryOperandAddress {
+                write(address, trial.registers.gpr[0], 8)
+                write(address &+ 8, trial.registers.gpr[2], 8)
+            }
         case ZYDIS_MNEMONIC_POPF, ZYDIS_MNEMONIC_POPFD, ZYDIS_MNEMONIC_POPFQ:
             // Not TF: it would end the trial behind the next instruction.
             writeStack(0, random.next() & ~Flags.tf.rawValue, 8)

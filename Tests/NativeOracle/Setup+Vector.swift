@@ -64,7 +64,7 @@ extension Setup {
                 let mask: UInt64 = bits == 64 ? .max : (1 << bits) - 1
                 trial.registers.gpr[7] = trial.registers.gpr[7] & ~mask | offset & mask
             }
-        default: break
+        default: preparePackedIntegerOperands(&random)
         }
     }
 
@@ -75,6 +75,7 @@ extension Setup {
             write(address, UInt64(Self.mxcsr(&random)) | (random.chance(10) ? 1 << UInt64(16 + random.below(16)) : 0), 4)
             return
         }
+        if preparePackedIntegerMemory(address, &random) { return }
         var numbers = VectorNumbers(kind: elementKind, &random)
         for part in stride(from: UInt64(0), to: 16, by: 8) {
             let value = random.chance(15) ? fxHalf(random.below(32)) : numbers.half(&random)
