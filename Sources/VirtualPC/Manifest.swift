@@ -1,3 +1,5 @@
+import X86
+
 /// Everything that decides how a machine behaves, apart from its events. The same manifest and the same events give the
 /// same bits.
 package struct Manifest: Codable, Hashable, Sendable {
@@ -17,7 +19,7 @@ package struct Manifest: Codable, Hashable, Sendable {
     /// What was loaded, by name, size and hash; for people: a replay starts from the snapshot and runs no loader.
     package var boot: Boot
     /// The version of the instruction decoder's library.
-    package var decoder: String = Decoder.version
+    package var decoder: String = X86.Decoder.version
     /// The version of hindsight that made the run.
     package var build: String = ""
 
