@@ -6,15 +6,15 @@ import VirtualPC
 /// `hindsight bench`.
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measures the speed of the engine on three small kernels and a Linux boot, beside QEMU and Bochs.",
+        abstract: "Measures the speed of the engine on three small kernels and two Linux boots, beside QEMU and Bochs.",
         discussion: """
             Speeds are million steps of user CPU time a second. The guests are the same for all, so QEMU's and Bochs's speeds are our \
             step counts over their CPU time, their BIOS included. Machines are noisy: trust ratios of one run. Linux is booted \
-            where its files are (tools/fetch-guests makes them); Bochs cannot boot it directly.
+            where its files are (tools/fetch-guests makes them); Bochs boots it from a CD image, where xorriso and isolinux are installed.
             """)
 
-    @Option(name: .long, help: ArgumentHelp("The folder with vmlinuz and initrd-short.gz.", valueName: "folder"))
-    var linux = ".cache/guests/i386"
+    @Option(name: .long, help: ArgumentHelp("The folder with the Linux guests, i386 and amd64.", valueName: "folder"))
+    var linux = ".cache/guests"
 
     @Flag(name: .long, help: "Print one JSON object instead of the table.")
     var json = false
@@ -28,17 +28,19 @@ struct Bench: ParsableCommand {
             let guest = OwnGuest.named(name)
             rows.append(try BenchRow(name: name, machine: guest.makeMachine(), rivals: rivals, workload: .own(guest)))
         }
-        let kernel = "\(linux)/vmlinuz"
-        let initrd = "\(linux)/initrd-short.gz"
-        if FileManager.default.fileExists(atPath: kernel) {
-            var options = try MachineOptions.parse(["--kernel", kernel, "--initrd", initrd, "--append", Self.commandLine])
+        for (architecture, cpu) in [("i386", "i686"), ("amd64", "x86-64-v2")] {
+            let kernel = "\(linux)/\(architecture)/vmlinuz"
+            let initrd = "\(linux)/\(architecture)/initrd-short.gz"
+            guard FileManager.default.fileExists(atPath: kernel) else {
+                Message.say("no \(kernel): that boot is not measured (tools/fetch-guests \(architecture) makes it)")
+                continue
+            }
+            var options = try MachineOptions.parse(
+                ["--kernel", kernel, "--initrd", initrd, "--append", Self.commandLine, "--cpu", cpu])
             options.memory = ByteCount(bytes: 512 << 20)
-            rows.append(
-                try BenchRow(
-                    name: "linux", machine: options.makeMachine(), rivals: rivals.filter(\.bootsLinux),
-                    workload: .linux(kernel: kernel, initrd: initrd, commandLine: Self.commandLine)))
-        } else {
-            Message.say("no \(kernel): Linux is not measured (tools/fetch-guests makes it)")
+            let guest = Rival.Linux(
+                kernel: kernel, initrd: initrd, commandLine: Self.commandLine, is64Bit: architecture == "amd64")
+            rows.append(try BenchRow(name: "linux-\(architecture)", machine: options.makeMachine(), rivals: rivals, workload: .linux(guest)))
         }
         if json { try JSONLine.print(rows) } else { try StandardOutput.say(BenchRow.table(rows)) }
     }
@@ -59,7 +61,7 @@ struct BenchRow: Encodable {
         let start = CPUTime.own
         let end = try Recording(machine, source: NoEvents(), writer: nil).run()
         var seconds = ["hindsight": CPUTime.own - start]
-        for rival in rivals { seconds[rival.name] = try rival.seconds(workload) }
+        for rival in rivals where rival.canRun(workload) { seconds[rival.name] = try rival.seconds(workload) }
         steps = end.rung.position.rawValue
         outcome = end.outcome.rawValue
         self.seconds = seconds

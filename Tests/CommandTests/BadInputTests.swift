@@ -83,7 +83,7 @@ import Testing
         try expectRefused(folder, "\(guest) --memory 5000000", "memory of 5000000 bytes is not a multiple of 4 KiB")
         try expectRefused(folder, "\(guest) --memory 1000000G", "1024000000 MiB of memory is more than ")
         try expectRefused(folder, "\(guest) --memory 1048576G", "1073741824 MiB of memory is more than ")
-        try expectRefused(folder, "\(guest) --cpu z80", "unknown CPU model \"z80\"; there are i486, i686, x86-64-v1")
+        try expectRefused(folder, "\(guest) --cpu z80", "unknown CPU model \"z80\"; there are i486, i686, x86-64-v1, x86-64-v2")
     }
 
     @Test("Flat binaries where no memory is")

@@ -2,7 +2,7 @@ import ArgumentParser
 
 /// What `record` and `run` need to know of a machine. Options read as QEMU's where the same thing is meant.
 struct MachineOptions: ParsableArguments {
-    @Option(name: .long, help: ArgumentHelp("A Linux kernel: a bzImage, or an uncompressed 32-bit vmlinux.", valueName: "file"))
+    @Option(name: .long, help: ArgumentHelp("A Linux kernel: a bzImage, or an uncompressed vmlinux.", valueName: "file"))
     var kernel: String?
 
     @Option(name: .long, help: ArgumentHelp("The kernel's initial RAM disk.", valueName: "file"))
@@ -27,8 +27,8 @@ struct MachineOptions: ParsableArguments {
     @Option(name: .long, help: ArgumentHelp("Guest RAM in bytes, or with K, M or G behind the number.", valueName: "size"))
     var memory = ByteCount(bytes: 512 << 20)
 
-    @Option(name: .long, help: ArgumentHelp("The processor model: i486, i686 or x86-64-v1.", valueName: "model"))
-    var cpu = "i686"
+    @Option(name: .long, help: ArgumentHelp("The processor model: i486, i686, x86-64-v1 or x86-64-v2.", valueName: "model"))
+    var cpu = "x86-64-v2"
 
     @Option(name: .long, help: ArgumentHelp("The seed of all entropy that the guest gets.", valueName: "number"))
     var seed = Number(0)
