@@ -11,6 +11,7 @@ struct SystemFields: FieldVisitor {
 
     /// Sets fields by name.
     static func assign(_ fields: [SystemField], to state: inout State) {
+        if fields.isEmpty { return }
         var visitor = SystemFields()
         visitor.assignments = Dictionary(fields.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
         state.fields(&visitor)

@@ -19,6 +19,18 @@ struct OracleTests {
         #expect(run.coverage.count > 150)
     }
 
+    @Test("random MMX and SSE instructions do, and leave the same x87, MMX and XMM registers and MXCSR", arguments: Mode.allCases)
+    func vector(mode: Mode) throws {
+        let run = RandomRun(
+            mode: mode, seed: 20_260_103, repertoire: .vector, oracle: try HostExecutor(), subject: try InterpreterExecutor(kernel: .long),
+            reportLimit: 10)
+        try run.run(0..<Self.count)
+        for report in run.reports { Issue.record("\(report)") }
+        #expect(run.mismatchCount == 0)
+        #expect(run.unimplemented == [:])
+        #expect(run.coverage.count > 250)
+    }
+
     @Test("so they do in legacy protected mode", arguments: [Mode.bits32, .bits16])
     func legacy(mode: Mode) throws {
         let run = RandomRun(
