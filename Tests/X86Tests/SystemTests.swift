@@ -473,7 +473,7 @@ struct SystemTests {
         #expect(guest.processor.state.rip == Self.code + 26)
     }
 
-    @Test("what no model offers is #UD: MONITOR, MWAIT, XGETBV, RSM, VMCALL, RDTSCP, POPCNT, CR4 on an i486")
+    @Test("what a model lacks is #UD: MONITOR, MWAIT, XGETBV, RSM, VMCALL, RDTSCP, POPCNT, CR4 on an i486")
     func absent() throws {
         let forms: [(CPUModel, [UInt8])] = [
             (.x8664v1, [0x0F, 0x01, 0xC8]), (.x8664v1, [0x0F, 0x01, 0xC9]), (.x8664v1, [0x0F, 0x01, 0xD0]), (.x8664v1, [0x0F, 0xAA]),
