@@ -10,6 +10,7 @@ import X86
 ///         kind 1, serial: port:1  length:number  bytes
 ///         kind 2, keyboard: length:number  bytes
 ///         kind 3, stop
+///         kind 4, power button
 ///
 /// Sequence numbers are consecutive, in a frame and from frame to frame. Time is in nanoseconds.
 package struct EventEncoder {
@@ -38,6 +39,7 @@ package struct EventEncoder {
         case .serial: writer.byte(EventKind.serial.rawValue)
         case .keyboard: writer.byte(EventKind.keyboard.rawValue)
         case .stop: writer.byte(EventKind.stop.rawValue)
+        case .powerButton: writer.byte(EventKind.powerButton.rawValue)
         }
         writer.number(stamp.position.rawValue - before.position.rawValue)
         writer.number(stamp.time.nanoseconds - before.time.nanoseconds)
@@ -46,7 +48,7 @@ package struct EventEncoder {
             writer.byte(port)
             writer.string(bytes)
         case .keyboard(let bytes): writer.string(bytes)
-        case .stop: break
+        case .stop, .powerButton: break
         }
         previous = stamp
     }
@@ -60,7 +62,7 @@ package struct EventEncoder {
 
 /// The codes of events in a trace. Codes are never given a new meaning.
 enum EventKind: UInt8 {
-    case serial = 1, keyboard, stop
+    case serial = 1, keyboard, stop, powerButton
 }
 
 /// Reads the events of a frame one by one.
@@ -105,6 +107,7 @@ package struct EventDecoder: PayloadDecoder {
             event = .serial(port: port, bytes: try reader.string(limit: EventEncoder.maximumBytes))
         case .keyboard: event = .keyboard(bytes: try reader.string(limit: EventEncoder.maximumBytes))
         case .stop: event = .stop
+        case .powerButton: event = .powerButton
         }
         return StampedEvent(stamp: stamp, event: event)
     }

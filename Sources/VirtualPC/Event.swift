@@ -7,6 +7,8 @@ package enum Event: Hashable, Sendable {
     case serial(port: UInt8, bytes: [UInt8])
     /// Bytes from the keyboard, as the keyboard sends them (scan code set 2).
     case keyboard(bytes: [UInt8])
+    /// The power button was pressed, and let go before it counts as held: an ACPI event, no switching off.
+    case powerButton
     /// The user stopped the machine; the run ends here with outcome `interrupted`.
     case stop
 
@@ -18,6 +20,7 @@ package enum Event: Hashable, Sendable {
         switch self {
         case .serial(let port, _): "COM\(Int(port) + 1)"
         case .keyboard: "keyboard"
+        case .powerButton: "power button"
         case .stop: "user"
         }
     }
@@ -26,7 +29,7 @@ package enum Event: Hashable, Sendable {
     package var outsideBytes: Int {
         switch self {
         case .serial(_, let bytes), .keyboard(let bytes): bytes.count
-        case .stop: 0
+        case .powerButton, .stop: 0
         }
     }
 }

@@ -67,6 +67,7 @@ extension Machine {
         case .serial(let port, let bytes):
             if Int(port) < board.serial.count { board.serial[Int(port)].receive(bytes, at: now) }
         case .keyboard(let bytes): board.keyboard.receive(keyboard: bytes, at: now)
+        case .powerButton: board.power.pressPowerButton(at: now)
         case .stop: return .ended(.interrupted, detail: "stopped by the user")
         }
         return nil

@@ -59,6 +59,7 @@ struct EventLine: Encodable {
             switch stamped.event {
             case .serial(_, let bytes): Self.quoted(bytes)
             case .keyboard(let bytes): bytes.map { Self.hexadecimal($0) }.joined(separator: " ")
+            case .powerButton: "pressed"
             case .stop: "stop"
             }
     }

@@ -24,6 +24,7 @@ struct RecordCommand: ParsableCommand {
               text. Texts take \\n \\r \\t \\e \\xHH \\\\ and \\".
                 expect "login: "  send "root\\n"
                 +200ms            keys ctrl-c
+                60s               power-button
                 90s               stop
 
             EXIT CODES

@@ -18,6 +18,7 @@ import X86
 
             expect "# "
             +200ms keys ctrl-c enter
+            60s power-button
             90s stop
             """, path: "input")
         #expect(script.steps == [
@@ -29,12 +30,13 @@ import X86
             InputScript.Step(
                 when: .after(200_000_000),
                 event: .keyboard(bytes: [0x14, 0x21, 0xF0, 0x21, 0xF0, 0x14, 0x5A, 0xF0, 0x5A])),
+            InputScript.Step(when: .at(VirtualTime(nanoseconds: 60_000_000_000)), event: .powerButton),
             InputScript.Step(when: .at(VirtualTime(nanoseconds: 90_000_000_000)), event: .stop),
         ])
     }
 
     @Test("A line that does not read is named with line and column", arguments: [
-        ("1s", "1:3: expected send, keys or stop"),
+        ("1s", "1:3: expected send, keys, power-button or stop"),
         ("\n  soon send \"x\"", "2:3: expected a time such as 1.5s or +200ms, or expect"),
         ("1s send x", "1:9: expected the text to send in quotes"),
         ("1s send \"x", "1:9: the text has no closing quote"),
@@ -46,7 +48,7 @@ import X86
         ("1s keys a hyper-b", "1:11: there is no key hyper-b"),
         ("expect \"\" send \"x\"", "1:8: an empty text is always there"),
         ("2s stop\n1s stop", "2:1: the time is before that of a line above"),
-        ("1s sing \"x\"", "1:4: expected send, keys or stop"),
+        ("1s sing \"x\"", "1:4: expected send, keys, power-button or stop"),
         ("\"x\" send", "1:1: expected a time such as 1.5s or +200ms, or expect"),
     ])
     func refusals(text: String, message: String) {

@@ -22,15 +22,15 @@ import X86
     func events() throws {
         try withFolder { folder in
             let run = ToyRun(folder)
-            let script = try InputScript("1us send \"ab\"\n1us keys a\n+3us send com2 \"\\xff\"\n20us stop\n", path: "")
+            let script = try InputScript("1us send \"ab\"\n1us keys a\n+3us send com2 \"\\xff\"\n20us power-button\n20us stop\n", path: "")
             try run.record(ScriptedInput(script, manifest: ToyMachine.manifest))
             var cursor = try run.trace().events
             let events = try cursor.rest()
             #expect(events.map(\.event) == [
-                .serial(port: 0, bytes: [0x61, 0x62]), .keyboard(bytes: [0x1C, 0xF0, 0x1C]), .serial(port: 1, bytes: [0xFF]), .stop,
+                .serial(port: 0, bytes: [0x61, 0x62]), .keyboard(bytes: [0x1C, 0xF0, 0x1C]), .serial(port: 1, bytes: [0xFF]), .powerButton, .stop,
             ])
-            #expect(events.map(\.stamp.time.nanoseconds) == [1000, 1000, 4000, 20_000])
-            #expect(events.map(\.stamp.sequence) == [0, 1, 2, 3])
+            #expect(events.map(\.stamp.time.nanoseconds) == [1000, 1000, 4000, 20_000, 20_000])
+            #expect(events.map(\.stamp.sequence) == [0, 1, 2, 3, 4])
         }
     }
 

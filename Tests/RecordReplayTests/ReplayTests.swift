@@ -89,7 +89,7 @@ import X86
                 switch events[index].event {
                 case .serial(let port, let bytes): events[index].event = .serial(port: port, bytes: [bytes[0] ^ 1] + bytes.dropFirst())
                 case .keyboard(let bytes): events[index].event = .keyboard(bytes: [bytes[0] ^ 1] + bytes.dropFirst())
-                case .stop: break
+                case .powerButton, .stop: break
                 }
             }
             let divergence = try run.replay().divergence

@@ -141,6 +141,7 @@ final class ToyMachine: Replayable {
                 if byte == UInt8(ascii: "q") { demanded = .powerOff }
             }
         case .keyboard(let bytes): for byte in bytes { mix(UInt64(byte) << 16) }
+        case .powerButton: mix(0xB0)
         case .stop: return .ended(.interrupted, detail: "by the user")
         }
         return nil

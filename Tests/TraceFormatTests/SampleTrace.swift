@@ -38,7 +38,8 @@ struct SampleTrace {
             StampedEvent(stamp: Self.stamp(0, 0, 0), event: .serial(port: 0, bytes: Array("ls\n".utf8))),
             StampedEvent(stamp: Self.stamp(1000, 2000, 1), event: .keyboard(bytes: [0x1C, 0xF0, 0x1C])),
             StampedEvent(stamp: Self.stamp(1000, 700_000, 2), event: .serial(port: 1, bytes: [0xFF])),
-            StampedEvent(stamp: Self.stamp(5_000_000_000, 9_000_000_000, 3), event: .stop),
+            StampedEvent(stamp: Self.stamp(1000, 700_000, 3), event: .powerButton),
+            StampedEvent(stamp: Self.stamp(5_000_000_000, 9_000_000_000, 4), event: .stop),
         ]
         rungs = [Self.rung(500, 1), Self.rung(2000, 2), Self.rung(4_000_000_000, 3)]
         end = TraceEnd(outcome: .interrupted, detail: "by the user", rung: Self.rung(5_000_000_000, 4))

@@ -18,7 +18,7 @@ import X86
             #expect(try events.rest() == sample.events)
             var rungs = reader.rungs
             #expect(try rungs.rest() == sample.rungs)
-            #expect(reader.contents.events == 4 && reader.contents.rungs == 3)
+            #expect(reader.contents.events == 5 && reader.contents.rungs == 3)
             #expect(reader.contents.outsideBytes.map(\.device) == ["COM1", "keyboard", "COM2"])
             #expect(reader.contents.totalOutsideBytes == 7)
             let framed = reader.sizes.reduce(0) { $0 + $1.bytes }

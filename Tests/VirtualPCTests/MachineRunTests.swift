@@ -354,4 +354,24 @@ struct MachineRunTests {
         #expect(source.output == [0x41])
         #expect(debug == [0x41])
     }
+
+    @Test("the power button raises the SCI on line 9 and wakes a guest that has enabled it", arguments: ["i686", "x86-64-v1"])
+    func powerButton(cpu: String) throws {
+        // sti; hlt; cli; hlt
+        let machine = try TinyGuest.real([0xFB, 0xF4, 0xFA, 0xF4]).machine { $0.cpu = cpu }
+        func out(_ port: PortNumber, _ value: UInt32, width: Int = 1) { machine.writePort(port, width: width, value: value) }
+        for (base, vectors, cascade) in [(0x20, 0x08, 0x04), (0xA0, 0x70, 0x02)] as [(PortNumber, UInt32, UInt32)] {
+            out(base, 0x11)
+            for value in [vectors, cascade, 1, 0] { out(base + 1, value) }
+        }
+        out(0xB2, 0xF1)
+        out(0x602, 0x100, width: 2)
+        let source = ScriptedEvents([(.time(70_000), .powerButton)])
+        guard case .ended(.halted, _) = machine.run(until: Position(1000), source: source) else {
+            return #expect(Bool(false), "the guest halts in the end")
+        }
+        #expect(machine.now.nanoseconds >= 70_000)
+        #expect(machine.readPort(0x600, width: 2) == 0x100)
+        #expect(machine.position > Position(3))
+    }
 }

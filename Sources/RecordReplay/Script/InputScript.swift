@@ -71,7 +71,7 @@ package struct InputScript: Hashable, Sendable {
                 }
                 let event = try Self.event(&words)
                 if event == nil, case .expect = when {} else if event == nil {
-                    throw words.problem("expected send, keys or stop")
+                    throw words.problem("expected send, keys, power-button or stop")
                 }
                 try words.finish()
                 steps.append(Step(when: when, event: event))
@@ -108,8 +108,9 @@ package struct InputScript: Hashable, Sendable {
             }
             if bytes.isEmpty { throw words.problem("expected the names of keys") }
             return .keyboard(bytes: bytes)
+        case "power-button": return .powerButton
         case "stop": return .stop
-        default: throw words.problem("expected send, keys or stop", atLastWord: true)
+        default: throw words.problem("expected send, keys, power-button or stop", atLastWord: true)
         }
     }
 }
