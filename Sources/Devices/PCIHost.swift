@@ -3,12 +3,25 @@ import X86
 /// Intel 82441FX (i440FX) host bridge: PCI configuration mechanism 1 at CF8H-CFFH and the bridge's own function 0:0.0,
 /// with the 82371SB's reset control register, which lies inside that window at CF9H.
 ///
-/// Offsets are from CF8H. The bridge's memory attribute registers hold what is written and change no mapping.
+/// Offsets are from CF8H. The programmable attribute map (PAM0-PAM6) decides where C0000H-FFFFFH is RAM.
 package final class PCIHost: RegisterDevice {
     enum Register {
         static let configurationAddress: UInt64 = 0
         static let resetControl: UInt64 = 1
         static let configurationData: UInt64 = 4
+    }
+
+    /// Programmable attribute map: a nibble for each segment, bit 0 of it reads and bit 1 writes RAM.
+    enum AttributeMap {
+        static let registers: ClosedRange<Int> = 0x59...0x5F
+        static let open: UInt8 = 0x3
+        /// The upper nibble of PAM0 stands for F0000H-FFFFFH, the others for 16 KiB each from C0000H.
+        static let segments: [(register: Int, shift: UInt8, range: Range<UInt64>)] =
+            [(0x59, 4, 0xF0000..<0x100000)]
+            + (0..<12).map { index in
+                let start = 0xC0000 + 0x4000 * UInt64(index)
+                return (0x5A + index / 2, index % 2 == 0 ? 0 : 4, start..<start + 0x4000)
+            }
     }
 
     enum ResetControl {
@@ -22,7 +35,7 @@ package final class PCIHost: RegisterDevice {
         var configurationAddress: UInt32 = 0
         var resetControl: UInt8 = 0
         /// Configuration space of 0:0.0.
-        var bridge = PCIHost.bridgeAtReset
+        var bridge = PCIHost.bridgeAtReset(subsystem: 0)
 
         package init() {}
 
@@ -37,14 +50,25 @@ package final class PCIHost: RegisterDevice {
     package let splitsAccesses = false
     package private(set) var state = State()
     private let reset: () -> Void
+    private let mapShadow: (_ range: Range<UInt64>, _ readsRAM: Bool, _ writesRAM: Bool) -> Void
 
-    package init(reset: @escaping () -> Void) { self.reset = reset }
+    /// `subsystem`: the bridge's subsystem and subsystem vendor, which firmware tells boards apart by. `mapShadow` decides where a
+    /// segment's reads and writes go.
+    package init(
+        subsystem: UInt32 = 0, reset: @escaping () -> Void,
+        mapShadow: @escaping (_ range: Range<UInt64>, _ readsRAM: Bool, _ writesRAM: Bool) -> Void = { _, _, _ in }
+    ) {
+        self.reset = reset
+        self.mapShadow = mapShadow
+        state.bridge = Self.bridgeAtReset(subsystem: subsystem)
+    }
 
     package func fields(_ visitor: inout some FieldVisitor) { state.fields(&visitor) }
 
     /// Vendor 8086H, device 1237H, memory and master enabled, medium DEVSEL, revision 2, host bridge class.
-    private static var bridgeAtReset: [UInt8] {
+    fileprivate static func bridgeAtReset(subsystem: UInt32) -> [UInt8] {
         var space = [UInt8](repeating: 0, count: 256)
+        for byte in 0..<4 { space[0x2C + byte] = UInt8(truncatingIfNeeded: subsystem >> (8 * UInt32(byte))) }
         space.replaceSubrange(0..<12, with: [0x86, 0x80, 0x37, 0x12, 0x06, 0x00, 0x80, 0x02, 0x02, 0x00, 0x00, 0x06])
         return space
     }
@@ -56,6 +80,20 @@ package final class PCIHost: RegisterDevice {
         case 0x0D: 0xF8
         case 0x50...: 0xFF
         default: 0
+        }
+    }
+
+    /// Opens all shadow RAM for reads and writes, as firmware does before it starts a system.
+    package func openShadow() {
+        for segment in AttributeMap.segments { state.bridge[segment.register] |= AttributeMap.open << segment.shift }
+        driveShadow()
+    }
+
+    /// Brings the mapping of C0000H-FFFFFH to what the registers say: at power-on and after a restore, too.
+    package func driveShadow() {
+        for segment in AttributeMap.segments {
+            let attributes = state.bridge[segment.register] >> segment.shift
+            mapShadow(segment.range, attributes & 1 != 0, attributes & 2 != 0)
         }
     }
 
@@ -95,7 +133,9 @@ package final class PCIHost: RegisterDevice {
             if rising & ResetControl.resetCPU != 0 { reset() }
         } else if offset >= Register.configurationData, let register = register(offset) {
             let writable = Self.writableBits(register)
-            state.bridge[register] = state.bridge[register] & ~writable | value & writable
+            let old = state.bridge[register]
+            state.bridge[register] = old & ~writable | value & writable
+            if AttributeMap.registers.contains(register), state.bridge[register] != old { driveShadow() }
         }
     }
 }

@@ -26,6 +26,9 @@ enum ManifestCoding {
         guard manifest.memory > 0, manifest.memory % UInt64(Snapshot.pageBytes) == 0, manifest.memory <= maximumMemory else {
             throw .content(byte: 0, reason: "memory of \(manifest.memory) bytes")
         }
+        if let rom = manifest.rom, !Manifest.romSizes.contains(rom) || rom % UInt64(Snapshot.pageBytes) != 0 {
+            throw .content(byte: 0, reason: "a ROM of \(rom) bytes")
+        }
         guard manifest.rateNumerator > 0, manifest.rateDenominator > 0 else {
             throw .content(byte: 0, reason: "a clock rate of \(manifest.rateNumerator)/\(manifest.rateDenominator)")
         }

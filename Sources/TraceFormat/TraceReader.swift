@@ -44,7 +44,7 @@ package final class TraceReader {
     /// The initial state.
     package func snapshot() throws(TraceError) -> Snapshot {
         guard hasSnapshot else { throw .noSnapshot(path: path) }
-        var assembler = SnapshotAssembler(memoryBytes: manifest.memory, keepsPages: true)
+        var assembler = SnapshotAssembler(memoryBytes: manifest.memoryBytes, keepsPages: true)
         for index in frames.indices where frames[index].kind == .snapshot {
             let payload = try payload(ofFrame: index)
             do throws(Damage) { try assembler.append(payload: payload) } catch { throw damaged(frame: index, error) }
@@ -116,8 +116,8 @@ package struct TraceContents: Hashable, Sendable {
 }
 
 extension Manifest {
-    /// The number of 16 MiB ranges of RAM, the last of them possibly shorter.
-    var memoryRanges: Int { Int((memory + Rung.rangeBytes - 1) / Rung.rangeBytes) }
+    /// The number of 16 MiB ranges of RAM and ROM, the last of them possibly shorter.
+    var memoryRanges: Int { Int((memoryBytes + Rung.rangeBytes - 1) / Rung.rangeBytes) }
 }
 
 extension FrameHeader {

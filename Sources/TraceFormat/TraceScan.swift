@@ -126,7 +126,7 @@ struct TraceScan {
         try expectNoPositions(header)
         let manifest = try ManifestCoding.decode(payload)
         self.manifest = manifest
-        assembler = SnapshotAssembler(memoryBytes: manifest.memory, keepsPages: false)
+        assembler = SnapshotAssembler(memoryBytes: manifest.memoryBytes, keepsPages: false)
     }
 
     private mutating func takeSnapshot(_ header: FrameHeader, _ payload: [UInt8]) throws(Damage) {

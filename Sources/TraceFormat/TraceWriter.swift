@@ -42,7 +42,7 @@ package final class TraceWriter {
 
     /// Creates the file and hands over manifest and initial snapshot.
     package init(path: String, manifest: Manifest, snapshot: Snapshot) throws(TraceError) {
-        precondition(snapshot.memoryBytes == manifest.memory, "the snapshot is of the manifest's machine")
+        precondition(snapshot.memoryBytes == manifest.memoryBytes, "the snapshot is of the manifest's machine")
         guard !TraceFile.isDirectory(path) else { throw .cannotOpen(path: path, reason: "it is a directory") }
         let payload = ManifestCoding.encode(manifest)
         guard payload.count <= FrameHeader.maximumRaw else {

@@ -28,6 +28,8 @@ struct Board {
         static let powerManagement: UInt64 = 0x600
         static let smiCommand: UInt64 = 0xB2
         static let resetControl: UInt64 = 0xCF9
+        static let biosLog: UInt64 = 0x402
+        static let firmwareConfiguration: UInt64 = 0x510
     }
 
     /// Memory addresses that firmware tables repeat.
@@ -47,6 +49,7 @@ struct Board {
     let keyboard: PS2Controller
     let systemControl: SystemControl
     let power: ACPIPower
+    let pciHost: PCIHost
     let slots: [Slot]
     /// The chips of `slots` that may have timers, in the board's order.
     private let timers: ContiguousArray<any Device>
@@ -91,7 +94,11 @@ struct Board {
                 keyboardInterrupt: interrupts.line(Line.keyboard), auxiliaryInterrupt: interrupts.line(Line.mouse),
                 a20: a20.input(.keyboard), reset: { outlet.demand(.reset) }),
             .lines([Line.keyboard, Line.mouse]), ports: [(0x60, 1, 0), (0x64, 1, 1)])
-        _ = place(PCIHost(reset: { outlet.demand(.reset) }), ports: [(0xCF8, 8, 0)])
+        let pciHost = place(
+            PCIHost(
+                subsystem: manifest.rom == nil ? 0 : Self.emulatorSubsystem, reset: { outlet.demand(.reset) },
+                mapShadow: { [unowned processor] in processor.mapShadow($0, readsRAM: $1, writesRAM: $2) }),
+            ports: [(0xCF8, 8, 0)])
         let power = place(
             ACPIPower(interrupt: interrupts.line(Line.sci), powerOff: { outlet.demand(.powerOff) }), .lines([Line.sci]),
             ports: [
@@ -99,7 +106,10 @@ struct Board {
             ])
         let systemControl = place(
             SystemControl(a20: a20.input(.fast), reset: { outlet.demand(.reset) }), ports: [(0x92, 1, 0), (0x80, 1, 1)])
-        _ = place(DebugConsole { outlet.send(.debug, $0) }, ports: [(0xE9, 1, 0)])
+        // A BIOS logs to another port, and is told of the board.
+        _ = place(
+            DebugConsole { outlet.send(.debug, $0) }, ports: manifest.rom == nil ? [(0xE9, 1, 0)] : [(0xE9, 1, 0), (Port.biosLog, 1, 0)])
+        if manifest.rom != nil { _ = place(FirmwareConfiguration(manifest), ports: [(Port.firmwareConfiguration, 2, 0)]) }
         _ = place(DebugExit { outlet.demand(.debugExit(value: $0)) }, ports: [(0xF4, 4, 0)])
         _ = place(
             VGAText(), ports: [(0x3B0, 0x30, 0)],
@@ -110,6 +120,7 @@ struct Board {
         self.keyboard = keyboard
         self.systemControl = systemControl
         self.power = power
+        self.pciHost = pciHost
         self.slots = slots
         timers = ContiguousArray(slots.compactMap { if case .none = $0.output { nil } else { $0.device } })
         self.ports = ports
@@ -117,8 +128,12 @@ struct Board {
         drive(a20)
     }
 
-    /// Brings the gate to the levels of the chips: at power-on and after a restore, where no chip drives its wires.
+    /// By which QEMU's machines are known, whose devices a BIOS ROM finds here.
+    private static let emulatorSubsystem: UInt32 = 0x1100_1AF4
+
+    /// Brings gate and memory map to what the chips say: at power-on and after a restore, where no chip drives its wires.
     func drive(_ gate: A20Gate) {
+        pciHost.driveShadow()
         gate.drive(.fast, systemControl.a20)
         gate.drive(.keyboard, keyboard.a20)
     }

@@ -30,7 +30,7 @@ extension Machine {
     package func snapshot() -> Snapshot {
         var writer = FieldWriter()
         _ = walkState(&writer)
-        var snapshot = Snapshot(fields: writer.bytes, memoryBytes: memory.byteCount)
+        var snapshot = Snapshot(fields: writer.bytes, memoryBytes: manifest.memoryBytes)
         for page in digests.nonZeroPages { snapshot.append(page: UInt32(page), bytes: memory.page(page)) }
         return snapshot
     }
@@ -40,8 +40,8 @@ extension Machine {
         restoring snapshot: Snapshot, manifest: Manifest, knobs: EngineKnobs = EngineKnobs(), memoryLimit: UInt64? = nil
     ) throws(MachineError) {
         try self.init(manifest: manifest, knobs: knobs, memoryLimit: memoryLimit)
-        guard snapshot.memoryBytes == manifest.memory else {
-            throw .snapshotMemory(snapshot.memoryBytes, manifest: manifest.memory)
+        guard snapshot.memoryBytes == manifest.memoryBytes else {
+            throw .snapshotMemory(snapshot.memoryBytes, manifest: manifest.memoryBytes)
         }
         var reader = FieldReader(snapshot.fields)
         let fits = walkState(&reader)
@@ -51,9 +51,7 @@ extension Machine {
         } catch {
             throw .snapshotState(error)
         }
-        snapshot.forEachPage { number, bytes in
-            memory.write(PhysicalAddress(memory.address(ofPage: Int(number))), bytes)
-        }
+        snapshot.forEachPage { number, bytes in memory.setPage(Int(number), bytes) }
         board.drive(a20Gate)
         processor.restored()
     }

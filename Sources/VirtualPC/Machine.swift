@@ -35,7 +35,7 @@ package final class Machine {
     package init(manifest: Manifest, knobs: EngineKnobs = EngineKnobs(), memoryLimit: UInt64? = nil) throws(MachineError) {
         let model = try manifest.validated(memoryLimit: memoryLimit)
         do throws(PhysicalMemory.Failure) {
-            memory = try PhysicalMemory(byteCount: manifest.memory)
+            memory = try PhysicalMemory(byteCount: manifest.memory, romByteCount: manifest.rom ?? 0)
         } catch {
             throw .memoryNotMapped(manifest.memory)
         }

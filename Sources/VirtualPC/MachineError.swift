@@ -12,6 +12,8 @@ package enum MachineError: Error, Hashable, Sendable, CustomStringConvertible {
     case memoryTooLarge(UInt64, limit: UInt64)
     /// More RAM than the CPU model can address.
     case memoryBeyondCPU(UInt64, cpu: String, limit: UInt64)
+    /// A ROM too small, too large or not whole pages.
+    case romSize(UInt64)
     /// The host would not map guest memory of this size.
     case memoryNotMapped(UInt64)
     /// Nanoseconds a step must be a fraction of two positive numbers.
@@ -31,6 +33,9 @@ package enum MachineError: Error, Hashable, Sendable, CustomStringConvertible {
         case .memoryTooLarge(let bytes, let limit): "\(Self.size(bytes)) of memory is more than the \(Self.size(limit)) that are allowed"
         case .memoryBeyondCPU(let bytes, let cpu, let limit):
             "\(Self.size(bytes)) of memory is more than CPU model \(cpu) can address: \(Self.size(limit))"
+        case .romSize(let bytes):
+            "a ROM of \(bytes) bytes does not fit: it has \(Self.size(Manifest.romSizes.lowerBound)) to "
+                + "\(Self.size(Manifest.romSizes.upperBound)), a multiple of 4 KiB"
         case .memoryNotMapped(let bytes): "the host does not give \(Self.size(bytes)) of memory"
         case .invalidRate(let numerator, let denominator): "\(numerator)/\(denominator) nanoseconds a step is not a clock rate"
         case .snapshotState(let error): "the snapshot does not fit this machine: \(error)"
@@ -58,6 +63,7 @@ extension Manifest {
         guard let model = CPUModel.named(cpu) else { throw .unknownCPU(cpu, known: CPUModel.all.map(\.name)) }
         guard memory >= Self.minimumMemory else { throw .memoryTooSmall(memory, minimum: Self.minimumMemory) }
         guard memory % UInt64(PhysicalMemory.pageSize) == 0 else { throw .memoryNotPages(memory) }
+        if let rom, !Self.romSizes.contains(rom) || rom % UInt64(PhysicalMemory.pageSize) != 0 { throw .romSize(rom) }
         if let memoryLimit, memory > memoryLimit { throw .memoryTooLarge(memory, limit: memoryLimit) }
         let addressable = PhysicalMemory.capacity(addressBits: model.physicalAddressBits)
         guard memory <= addressable else { throw .memoryBeyondCPU(memory, cpu: cpu, limit: addressable) }

@@ -9,6 +9,8 @@ package struct Manifest: Codable, Hashable, Sendable {
     package var cpu: String = "i686"
     /// Guest RAM in bytes, a multiple of 4 KiB.
     package var memory: UInt64 = 512 << 20
+    /// Size of the BIOS ROM in bytes, a multiple of 4 KiB; nil on a board without one.
+    package var rom: UInt64?
     /// Seed of every stream of guest entropy.
     package var seed: UInt64 = 0
     /// The real-time clock at power-on, in seconds since 1970-01-01T00:00:00Z. Default: 2026-01-01T00:00:00Z.
@@ -28,9 +30,14 @@ package struct Manifest: Codable, Hashable, Sendable {
 
     package init(boot: Boot) { self.boot = boot }
 
+    /// RAM and ROM together: what snapshots and rungs hold.
+    package var memoryBytes: UInt64 { memory + (rom ?? 0) }
+    /// Sizes that a ROM may have, in bytes.
+    package static let romSizes: ClosedRange<UInt64> = 64 << 10...16 << 20
+
     /// How the machine was booted.
     package struct Boot: Codable, Hashable, Sendable {
-        /// `linux`, `elf`, `multiboot` or `flat`.
+        /// `linux`, `elf`, `multiboot`, `flat` or `bios`.
         package var kind: String
         package var commandLine: String = ""
         package var images: [Image] = []

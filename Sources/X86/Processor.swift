@@ -97,6 +97,12 @@ package final class Processor {
         }
     }
 
+    /// Lets a part of C0000H-FFFFFH be RAM or ROM, for reads and for writes.
+    package func mapShadow(_ range: Range<UInt64>, readsRAM: Bool, writesRAM: Bool) {
+        memory.mapShadow(range, readsRAM: readsRAM, writesRAM: writesRAM)
+        CPU(core).flushTranslations()
+    }
+
     /// Walks the processor's whole state. After a restoring walk call `restored()`.
     package func fields(_ visitor: inout some FieldVisitor) { core.pointee.state.fields(&visitor) }
 

@@ -54,6 +54,7 @@ struct LiveRun {
         let progress = Progress(total: settings.untilPosition, isShown: terminal == nil || options.json)
         let display = options.json ? nil : ConsoleDisplay(progress, stop: stop)
         defer { display?.finish() }
+        if machine.manifest.rom != nil { machine.debugConsole = { display?.write(port: 0, byte: $0) } }
         let recording = Recording(
             machine, source: source, writer: writer, stop: stop, console: display ?? NoConsole(), options: settings)
         let end = try recording.run { progress.update(position: $0, time: $1) }

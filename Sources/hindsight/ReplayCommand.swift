@@ -67,6 +67,7 @@ struct ReplayCommand: ParsableCommand {
         let progress = Progress(total: min(reader.position, last))
         let display = json ? nil : ConsoleDisplay(progress)
         defer { display?.finish() }
+        if machine.manifest.rom != nil { machine.debugConsole = { display?.write(port: 0, byte: $0) } }
         let result = try Replay(reader, machine: machine, console: display ?? NoConsole())
             .run(to: last) { progress.update(position: $0, time: $1) }
         progress.clear()

@@ -120,10 +120,18 @@ struct Chip: CustomTestStringConvertible, Sendable {
         Chip(name: "SystemControl", offsets: 3) { sink in
             (SystemControl(a20: pin(sink, 20), reset: { sink.take(0xFFFF) }), { _, _ in })
         },
-        Chip(name: "PCIHost", offsets: 8) { sink in (PCIHost(reset: { sink.take(0xFFFF) }), { _, _ in }) },
+        Chip(name: "PCIHost", offsets: 8) { sink in 
+            let chip = PCIHost(reset: { sink.take(0xFFFF) }) { range, reads, writes in
+                sink.take(1 << 63 | range.lowerBound | (reads ? 1 : 0) | (writes ? 2 : 0))
+            }
+            return (chip, { _, _ in chip.driveShadow() })
+        },
         Chip(name: "ACPIPower", offsets: 0x44) { sink in
             let power = ACPIPower(interrupt: pin(sink, 9), powerOff: { sink.take(0xFFFF) })
             return (power, { _, now in power.pressPowerButton(at: now) })
+        },
+        Chip(name: "FirmwareConfiguration", offsets: 2) { _ in
+            (FirmwareConfiguration(items: [(5, [1, 0])], files: [FirmwareConfiguration.File("etc/e820", [1, 2, 3])]), { _, _ in })
         },
         Chip(name: "DebugConsole", offsets: 2) { sink in (DebugConsole { sink.take(UInt64($0)) }, { _, _ in }) },
         Chip(name: "DebugExit", offsets: 4) { sink in (DebugExit { sink.take(UInt64($0)) }, { _, _ in }) },

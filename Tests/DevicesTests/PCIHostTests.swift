@@ -40,6 +40,29 @@ import Testing
         #expect(bus.read(0xCFC, width: 4, now: .zero) == 0, "no base address register")
     }
 
+    @Test("the attribute map says for each segment whether reads and writes go to RAM")
+    func shadow() {
+        var map: [UInt64: (end: UInt64, reads: Bool, writes: Bool)] = [:]
+        let chip = PCIHost(reset: {}) { range, reads, writes in map[range.lowerBound] = (range.upperBound, reads, writes) }
+        var bus = Bus()
+        bus.map(0xCF8, count: 8, to: chip)
+        chip.driveShadow()
+        #expect(map.count == 13)
+        #expect(map.values.allSatisfy { !$0.reads && !$0.writes }, "after power-on it is ROM")
+        #expect(map[0xF0000]?.end == 0x100000 && map[0xEC000]?.end == 0xF0000 && map[0xC0000]?.end == 0xC4000)
+        func set(_ register: UInt64, _ value: UInt64) {
+            bus.write(0xCF8, width: 4, value: 0x8000_0000 | register & ~3, now: .zero)
+            bus.write(0xCFC + (register & 3), width: 1, value: value, now: .zero)
+        }
+        set(0x59, 0x10)
+        set(0x5A, 0x12)
+        #expect(map[0xF0000]?.reads == true && map[0xF0000]?.writes == false)
+        #expect(map[0xC0000]?.reads == false && map[0xC0000]?.writes == true)
+        #expect(map[0xC4000]?.reads == true && map[0xC4000]?.writes == false)
+        chip.openShadow()
+        #expect(map.values.allSatisfy { $0.reads && $0.writes })
+    }
+
     @Test("CF9H is the reset control register, whatever stands in CONFADD, and narrow accesses to CF8H hit nothing")
     func resetControl() {
         let resets = Sink<Void>()

@@ -27,10 +27,11 @@ struct Firmware {
         multiprocessor = model.hasAPIC ? MultiprocessorTable(at: Self.multiprocessorBase, model) : nil
     }
 
-    /// Stores everything in RAM, and leaves the APIC in virtual wire mode, where the 8259s' interrupts pass through (Intel
+    /// Opens the shadow RAM, stores everything, and leaves the APIC in virtual wire mode, where the 8259s' interrupts pass through (Intel
     /// MultiProcessor Specification 1.4, 3.6.2.2).
-    func install(in memory: PhysicalMemory, _ interrupts: InterruptControllers) {
-        interrupts.apics?.local.enableVirtualWire()
+    func install(in memory: PhysicalMemory, _ board: Board) {
+        board.pciHost.openShadow()
+        board.interrupts.apics?.local.enableVirtualWire()
         memory.write(PhysicalAddress(0), Self.vectors)
         memory.write(PhysicalAddress(0x400), Self.biosData)
         // The extended BIOS data area begins with its size in KiB.

@@ -36,6 +36,14 @@ struct MemoryMap {
         self.entries = entries
     }
 
+    /// Where RAM lies, without regard to what firmware keeps for itself: start and end of each part.
+    static func ram(_ memory: UInt64) -> [(start: UInt64, end: UInt64)] {
+        let low = min(memory, PhysicalMemory.lowLimit)
+        var parts: [(start: UInt64, end: UInt64)] = [(0, low)]
+        if memory > low { parts.append((PhysicalMemory.highBase, PhysicalMemory.highBase + (memory - low))) }
+        return parts
+    }
+
     /// Where RAM from 1 MiB up ends.
     var lowEnd: UInt64 { entries.first { $0.address == Self.extendedMemory }?.end ?? Self.extendedMemory }
 

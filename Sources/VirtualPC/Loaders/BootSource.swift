@@ -9,6 +9,9 @@ package enum BootSource: Hashable, Sendable {
     /// Bytes to be stored at a physical address and entered at the first.
     case flat(ImageFile, address: UInt64, mode: FlatLoader.Mode)
 
+    /// A BIOS ROM that ends at 4 GiB: the processor starts in it as it does after power-on.
+    case bios(ImageFile)
+
     /// A file that a multiboot kernel is given, and the words for it.
     package struct Module: Hashable, Sendable {
         package let file: ImageFile
@@ -31,7 +34,13 @@ package enum BootSource: Hashable, Sendable {
             var boot = Self.entry("flat", "", [("flat", file)])
             boot.images[0].name += "@0x" + String(address, radix: 16)
             return boot
+        case .bios(let file): return Self.entry("bios", "", [("bios", file)])
         }
+    }
+
+    /// What the manifest says of the ROM.
+    package var romBytes: UInt64? {
+        if case .bios(let file) = self { UInt64(file.bytes.count) } else { nil }
     }
 
     private static func entry(_ kind: String, _ commandLine: String, _ files: [(role: String, file: ImageFile)]) -> Manifest.Boot {
@@ -49,8 +58,20 @@ extension Machine {
     /// which the guest starts. On an error the machine is of no more use.
     package func load(_ source: BootSource) throws(LoadError) {
         precondition(position == .zero, "a machine is loaded before it runs")
+        if case .bios(let file) = source {
+            let rom = [UInt8](file.bytes)
+            precondition(UInt64(rom.count) == memory.romByteCount, "the manifest has a ROM of the file's size")
+            let first = Int(memory.byteCount) / PhysicalMemory.pageSize
+            rom.withUnsafeBytes { bytes in
+                for page in 0..<rom.count / PhysicalMemory.pageSize {
+                    let start = page * PhysicalMemory.pageSize
+                    memory.setPage(first + page, UnsafeRawBufferPointer(rebasing: bytes[start..<start + PhysicalMemory.pageSize]))
+                }
+            }
+            return
+        }
         let firmware = Firmware(memory: memory.byteCount, model: processor.model)
-        firmware.install(in: memory, board.interrupts)
+        firmware.install(in: memory, board)
         var space = LoadSpace(memory: memory, map: firmware.map)
         let entry: EntryState
         switch source {
@@ -66,6 +87,7 @@ extension Machine {
             entry = try MultibootLoader(kernel).load(into: &space, modules: modules, commandLine: commandLine)
         case .flat(let file, let address, let mode):
             entry = try FlatLoader(file, address: address, mode: mode).load(into: &space)
+        case .bios: return
         }
         entry.apply(to: processor, descriptors: firmware.descriptors)
     }

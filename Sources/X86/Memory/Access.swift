@@ -264,7 +264,7 @@ extension CPU {
     }
 
     func writePhysical(_ address: UInt64, count: UInt64, _ value: UInt64) {
-        let page = memory.pageIndex(of: address)
+        let page = memory.writablePageIndex(of: address)
         if page >= 0 {
             memory.noteStore(page: page, offset: Int(address & 0xFFF), count: Int(count))
             let place = memory.pointer(page: page) + Int(address & 0xFFF)

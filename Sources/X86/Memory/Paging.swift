@@ -51,9 +51,11 @@ extension CPU {
         entry.pointee.host = UInt(bitPattern: memory.pointer(page: page))
         entry.pointee.read = walk.mayRead ? tag : 0
         entry.pointee.execute = walk.mayExecute ? tag : 0
+        // ROM is written nowhere, and shadow RAM under it elsewhere.
+        let isWritable = memory.writablePageIndex(of: walk.address) == page
         // A write translation needs no more notice: the page is dirty already and nobody watches it.
-        if access == .write { memory.noteDirty(page: page) }
-        let mayWrite = walk.mayWrite && memory.pageFlags[page] == PhysicalMemory.PageFlag.dirty
+        if access == .write, isWritable { memory.noteDirty(page: page) }
+        let mayWrite = isWritable && walk.mayWrite && memory.pageFlags[page] == PhysicalMemory.PageFlag.dirty
         entry.pointee.write = mayWrite ? tag : 0
         if mayWrite { memory.noteWriter(page: page, entry) }
     }
@@ -180,7 +182,7 @@ extension CPU {
         let wanted = entry | Entry.accessed | (leaf && write ? Entry.dirty : 0)
         if wanted != entry {
             let at = address & core.pointee.a20Mask
-            let page = memory.pageIndex(of: at)
+            let page = memory.writablePageIndex(of: at)
             if page >= 0 {
                 memory.noteStore(page: page, offset: Int(at & 0xFFF), count: Int(count), byWalk: true)
                 // Only the low byte changes.

@@ -1,8 +1,9 @@
 import Glibc
 
-/// Guest RAM, allocated by the host only as it is touched, and what is known of each of its pages.
+/// Guest RAM and ROM, allocated by the host only as they are touched, and what is known of each of their pages.
 ///
-/// RAM fills physical addresses from 0 up to 3 GiB, the rest lies from 4 GiB up. A0000H-BFFFFH belongs to the bus. Every
+/// RAM fills physical addresses from 0 up to 3 GiB, the rest lies from 4 GiB up. A0000H-BFFFFH belongs to the bus. A ROM ends at
+/// 4 GiB; its pages follow those of RAM, and its last 128 KiB show at E0000H, too, where shadow RAM does not hide them. Every
 /// store, by guest or device, is seen by the watches: pages that hold decoded code, and pages that fed cached translations
 /// (rulings R7 and R9).
 package final class PhysicalMemory {
@@ -12,6 +13,10 @@ package final class PhysicalMemory {
     package static let highBase: UInt64 = 0x1_0000_0000
     /// The window of the VGA, which is not RAM.
     package static let vga: Range<UInt64> = 0xA0000..<0xC0000
+    /// Where the chipset decides between RAM and ROM.
+    package static let shadow: Range<UInt64> = 0xC0000..<0x100000
+    /// Where a ROM shows below 1 MiB.
+    private static let lowROM: UInt64 = 0xE0000
 
     /// Bits of `pageFlags`.
     enum PageFlag {
@@ -23,10 +28,16 @@ package final class PhysicalMemory {
         static let tables: UInt8 = 4
     }
 
+    /// Bytes of RAM.
     package let byteCount: UInt64
+    package let romByteCount: UInt64
+    /// Pages of RAM and ROM.
     package let pageCount: Int
     let lowBytes: UInt64
-    /// SAFETY: `byteCount` bytes, mapped for the lifetime of this object; page indices below `pageCount` are in bounds.
+    /// For each page of `shadow`, the index of the page that is read, and of the one that is written; -1: none.
+    private let shadowReads: UnsafeMutablePointer<Int>
+    private let shadowWrites: UnsafeMutablePointer<Int>
+    /// SAFETY: `pageCount` pages, mapped for the lifetime of this object; page indices below `pageCount` are in bounds.
     let base: UnsafeMutableRawPointer
     let pageFlags: UnsafeMutablePointer<UInt8>
     /// Counts how often the code of a page was dropped; blocks carry the value under which they were decoded.
@@ -43,13 +54,23 @@ package final class PhysicalMemory {
         case cannotMap(bytes: UInt64)
     }
 
-    /// Maps `byteCount` bytes of zeroed RAM, a multiple of 4 KiB and at least 1 MiB.
-    package init(byteCount: UInt64) throws(Failure) {
+    /// Maps `byteCount` bytes of zeroed RAM, a multiple of 4 KiB and at least 1 MiB, and a ROM. Shadow RAM is open.
+    package init(byteCount: UInt64, romByteCount: UInt64 = 0) throws(Failure) {
         precondition(byteCount % 4096 == 0 && byteCount >= 1 << 20, "RAM is whole pages, 1 MiB at least")
+        precondition(romByteCount % 4096 == 0 && romByteCount <= Self.highBase - Self.lowLimit, "a ROM is whole pages below 4 GiB")
         self.byteCount = byteCount
+        self.romByteCount = romByteCount
         lowBytes = min(byteCount, Self.lowLimit)
-        pageCount = Int(byteCount / 4096)
-        base = try Self.map(Int(byteCount))
+        pageCount = Int((byteCount + romByteCount) / 4096)
+        base = try Self.map(pageCount * 4096)
+        let shadowPages = Int(Self.shadow.upperBound - Self.shadow.lowerBound) / 4096
+        shadowReads = .allocate(capacity: shadowPages)
+        shadowWrites = .allocate(capacity: shadowPages)
+        for page in 0..<shadowPages {
+            let index = Int(Self.shadow.lowerBound / 4096) + page
+            (shadowReads + page).initialize(to: index)
+            (shadowWrites + page).initialize(to: index)
+        }
         pageFlags = try Self.map(pageCount).bindMemory(to: UInt8.self, capacity: pageCount)
         codeGeneration = try Self.map(pageCount * 4).bindMemory(to: UInt32.self, capacity: pageCount)
         codeChunks = try Self.map(pageCount * 8).bindMemory(to: UInt64.self, capacity: pageCount)
@@ -57,7 +78,9 @@ package final class PhysicalMemory {
     }
 
     deinit {
-        munmap(base, Int(byteCount))
+        shadowReads.deallocate()
+        shadowWrites.deallocate()
+        munmap(base, pageCount * 4096)
         munmap(pageFlags, pageCount)
         munmap(codeGeneration, pageCount * 4)
         munmap(codeChunks, pageCount * 8)
@@ -77,17 +100,49 @@ package final class PhysicalMemory {
         addressBits <= 32 ? lowLimit : lowLimit + (1 << UInt64(addressBits)) - highBase
     }
 
-    /// The index of the RAM page that holds a physical address; -1 where there is no RAM.
+    /// The index of the page of RAM or ROM that is read at a physical address; -1 where there is none.
     @inline(__always)
     package func pageIndex(of address: UInt64) -> Int {
-        if address < lowBytes { return address &- Self.vga.lowerBound < 0x20000 ? -1 : Int(address >> 12) }
+        if address < lowBytes { return address &- Self.vga.lowerBound < 0x60000 ? legacyPage(address, shadowReads) : Int(address >> 12) }
+        if address < Self.highBase {
+            let rom = address &- (Self.highBase - romByteCount)
+            return rom < romByteCount ? Int((byteCount &+ rom) >> 12) : -1
+        }
+        let high = address &- Self.highBase
+        return high < byteCount - lowBytes ? Int((lowBytes &+ high) >> 12) : -1
+    }
+
+    /// The index of the page of RAM that is written at a physical address; -1 where there is none.
+    @inline(__always)
+    package func writablePageIndex(of address: UInt64) -> Int {
+        if address < lowBytes { return address &- Self.vga.lowerBound < 0x60000 ? legacyPage(address, shadowWrites) : Int(address >> 12) }
         let high = address &- Self.highBase
         return address >= Self.highBase && high < byteCount - lowBytes ? Int((lowBytes &+ high) >> 12) : -1
     }
 
-    /// The physical address of a RAM page.
+    /// A0000H-FFFFFH: the VGA's window, then what the chipset decides.
+    @inline(never)
+    private func legacyPage(_ address: UInt64, _ shadow: UnsafeMutablePointer<Int>) -> Int {
+        address < Self.shadow.lowerBound ? -1 : shadow[Int((address - Self.shadow.lowerBound) >> 12)]
+    }
+
+    /// Decides where reads and writes of a part of `shadow` go: to RAM, or else to what shows there of the ROM, which drops writes.
+    /// The processor's translations have to be dropped.
+    func mapShadow(_ range: Range<UInt64>, readsRAM: Bool, writesRAM: Bool) {
+        precondition(range.lowerBound >= Self.shadow.lowerBound && range.upperBound <= Self.shadow.upperBound, "a part of shadow RAM")
+        for address in stride(from: range.lowerBound, to: range.upperBound, by: Self.pageSize) {
+            let slot = Int((address - Self.shadow.lowerBound) >> 12)
+            let fromTop = Self.shadow.upperBound - address
+            let rom = address >= Self.lowROM && fromTop <= romByteCount ? Int((byteCount + romByteCount - fromTop) >> 12) : -1
+            shadowReads[slot] = readsRAM ? Int(address >> 12) : rom
+            shadowWrites[slot] = writesRAM ? Int(address >> 12) : -1
+        }
+    }
+
+    /// The physical address of a page: of a ROM's, the one below 4 GiB.
     package func address(ofPage index: Int) -> UInt64 {
         let linear = UInt64(index) << 12
+        if linear >= byteCount { return Self.highBase - romByteCount + (linear - byteCount) }
         return linear < lowBytes ? linear : linear - lowBytes + Self.highBase
     }
 
@@ -155,7 +210,7 @@ package final class PhysicalMemory {
         var done = 0
         while done < bytes.count {
             let count = min(bytes.count - done, 4096 - Int(at & 0xFFF))
-            let index = pageIndex(of: at)
+            let index = writablePageIndex(of: at)
             if index >= 0, let source = bytes.baseAddress {
                 noteStore(page: index, offset: Int(at & 0xFFF), count: count)
                 (pointer(page: index) + Int(at & 0xFFF)).copyMemory(from: source + done, byteCount: count)
@@ -163,6 +218,14 @@ package final class PhysicalMemory {
             done += count
             at &+= UInt64(count)
         }
+    }
+
+    /// Replaces a page of RAM or ROM, wherever it shows: what a restore and a ROM's maker do.
+    package func setPage(_ index: Int, _ bytes: UnsafeRawBufferPointer) {
+        precondition(index >= 0 && index < pageCount && bytes.count == Self.pageSize, "a page of this memory")
+        noteStore(page: index, offset: 0, count: Self.pageSize)
+        // SAFETY: the index was checked, and both sides have a page's bytes.
+        if let source = bytes.baseAddress { pointer(page: index).copyMemory(from: source, byteCount: Self.pageSize) }
     }
 
     /// Must precede every store to RAM that does not go through a write translation of the TLB: marks the page dirty and

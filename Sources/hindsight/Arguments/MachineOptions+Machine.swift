@@ -16,6 +16,7 @@ extension MachineOptions {
         _ = try manifest.validated(memoryLimit: limit)
         let source = try bootSource()
         manifest.boot = source.manifestEntry
+        manifest.rom = source.romBytes
         let machine = try Machine(manifest: manifest, memoryLimit: limit)
         try machine.load(source)
         return machine
@@ -29,6 +30,7 @@ extension MachineOptions {
             let modules = try module.map { BootSource.Module(file: try image($0)) }
             return .multiboot(try image(multiboot), modules: modules, commandLine: append ?? "")
         }
+        if let bios { return .bios(try image(bios)) }
         guard let flat else { preconditionFailure("the options were validated") }
         return .flat(try image(flat.path), address: flat.address, mode: .protected)
     }

@@ -24,6 +24,12 @@ struct MachineOptions: ParsableArguments {
             valueName: "file@address"))
     var flat: FlatImage?
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "A BIOS ROM such as Debian's /usr/share/seabios/bios-256k.bin, run from power-on; its log is on stdout.", valueName: "file"))
+    var bios: String?
+
     @Option(name: .long, help: ArgumentHelp("Guest RAM in bytes, or with K, M or G behind the number.", valueName: "size"))
     var memory = ByteCount(bytes: 512 << 20)
 
@@ -41,10 +47,10 @@ struct MachineOptions: ParsableArguments {
     var rtc: ClockStart?
 
     func validate() throws {
-        let boots = [kernel != nil, multiboot != nil, flat != nil].filter { $0 }.count
-        guard boots == 1 else { throw ValidationError("Give exactly one of --kernel, --multiboot and --flat.") }
+        let boots = [kernel != nil, multiboot != nil, flat != nil, bios != nil].filter { $0 }.count
+        guard boots == 1 else { throw ValidationError("Give exactly one of --kernel, --multiboot, --flat and --bios.") }
         if kernel == nil, initrd != nil { throw ValidationError("--initrd goes with --kernel.") }
-        if flat != nil, append != nil { throw ValidationError("--append goes with --kernel or --multiboot.") }
+        if flat != nil || bios != nil, append != nil { throw ValidationError("--append goes with --kernel or --multiboot.") }
         if multiboot == nil, !module.isEmpty { throw ValidationError("--module goes with --multiboot.") }
     }
 }
