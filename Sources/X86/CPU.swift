@@ -28,8 +28,8 @@ struct Core {
     var linearMask: UInt64 = 0xFFFF_FFFF
     /// The last valid RIP: CS.limit, or all ones in 64-bit mode.
     var codeLimit: UInt64 = 0xFFFF
-    /// Masks RIP: FFFFH, FFFFFFFFH or all ones.
-    var ipMask: UInt64 = 0xFFFF
+    /// Masks RIP: FFFFFFFFH, or all ones in 64-bit mode.
+    var ipMask: UInt64 = 0xFFFF_FFFF
     /// Masks RSP in implicit stack accesses: FFFFH, FFFFFFFFH or all ones.
     var stackMask: UInt64 = 0xFFFF
     /// Width of code: 0 16-bit, 1 32-bit, 2 64-bit.

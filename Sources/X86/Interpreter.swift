@@ -134,6 +134,8 @@ package final class Interpreter: Engine {
                 }
             }
             guard ip &+ UInt64(block.pointee.bytes) &- 1 <= core.pointee.codeLimit else {
+                // Decoding may have flushed, and then the block before is void.
+                previous = cache.pointee.none
                 if let exit = stepLoose() { return exit }
                 continue
             }

@@ -67,11 +67,12 @@ struct Demo: ParsableCommand {
             end = try record(path)
             attempt += 1
         }
+        guard end.strikes else { throw NoStrike(attempts: attempt) }
         let trace = try TraceReader(path: path, memoryLimit: HostMemory.available)
         try say("   It struck at position \(Text.grouped(end.rung.position.rawValue)), \(end.rung.time) into the guest's life,")
         try say("   after \(Text.grouped(trace.contents.totalOutsideBytes)) bytes of input. The trace has \(Text.grouped(trace.fileBytes)) bytes.")
         try say("\n2. Replay the trace, twice.\n")
-        var runs = [(name: "recorded", position: end.rung.position, identical: end.strikes)]
+        var runs = [(name: "recorded", position: end.rung.position, identical: true)]
         for name in ["replay 1", "replay 2"] {
             let machine = try Replay.machine(of: trace, memoryLimit: HostMemory.available)
             let replay = try Replay(trace, machine: machine).run()
@@ -98,7 +99,23 @@ struct Demo: ParsableCommand {
     private func record(_ path: String) throws -> TraceEnd {
         let machine = try OwnGuest.named("demo").makeMachine()
         let writer = try TraceWriter(path: path, manifest: machine.manifest, snapshot: machine.snapshot())
-        return try Recording(machine, source: JitteredInput(gaps: Self.gaps, byte: UInt8(ascii: ".")), writer: writer).run()
+        let end = try Recording(machine, source: JitteredInput(gaps: Self.gaps, byte: UInt8(ascii: ".")), writer: writer).run()
+        guard end.strikes || end.passes else { throw StrangeEnd(end: end) }
+        return end
+    }
+
+    /// The race let every recording through.
+    private struct NoStrike: Error, CustomStringConvertible {
+        let attempts: Int
+        var description: String { "no update was lost in \(attempts) recordings" }
+    }
+
+    /// The demo's guest did neither of the two things that it is written to do.
+    private struct StrangeEnd: Error, CustomStringConvertible {
+        let end: TraceEnd
+        var description: String {
+            "the demo's guest ended otherwise than it is written to: \(end.outcome.rawValue)" + (end.detail.isEmpty ? "" : " (\(end.detail))")
+        }
     }
 
     private func say(_ text: String) throws { if !json { try StandardOutput.say(text) } }
@@ -115,6 +132,8 @@ struct DemoReport: Encodable {
 extension TraceEnd {
     /// The demo's guest lost an update: it says so by a debug exit with 1.
     fileprivate var strikes: Bool { outcome == .debugExit && detail == "1" }
+    /// It got through without a loss: a debug exit with 0.
+    fileprivate var passes: Bool { outcome == .debugExit && detail == "0" }
 }
 
 /// The last milliseconds before the bug struck, drawn from the trace: a row for the input and one for the timer.

@@ -18,8 +18,9 @@ struct Hindsight: ParsableCommand {
               1  the runs differ
               2  bad usage; input that is unreadable, damaged or incomplete;
                  output that cannot be written
-              3  record and run: the guest failed (triple fault, unimplemented
-                 instruction, or a debug exit with a value other than 0)
+              3  record: the guest failed (triple fault, unimplemented
+                 instruction, or a debug exit with a value other than 0), and
+                 its trace is whole
             """,
         version: "hindsight \(Build.version)",
         subcommands: [RecordCommand.self, RunCommand.self, ReplayCommand.self, Info.self, Events.self, Demo.self, Bench.self])
@@ -59,7 +60,7 @@ enum Failure {
     static let differs = ExitCode(1)
     /// Bad usage; unreadable or incomplete input; output that cannot be written.
     static let usage = ExitCode(2)
-    /// Live runs only: the guest failed.
+    /// Recordings only: the guest failed.
     static let guest = ExitCode(3)
 }
 

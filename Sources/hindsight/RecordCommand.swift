@@ -31,7 +31,8 @@ struct RecordCommand: ParsableCommand {
               0  the machine ran to an end, or to --until, or was stopped
               2  bad usage, unreadable input, or output that cannot be written
               3  the guest failed: triple fault, unimplemented instruction, or a
-                 debug exit with a value other than 0; the trace is whole
+                 debug exit with a value other than 0; the trace is whole. With
+                 --no-record it is 0, and the outcome is in the report
             """)
 
     @OptionGroup(title: "MACHINE") var machine: MachineOptions
@@ -61,7 +62,10 @@ struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
         abstract: "Runs a machine without a trace, as `record --no-record` does.",
-        discussion: "Console, input, scripts and exit codes are those of `record`; see `hindsight help record`.")
+        discussion: """
+            Console, input and scripts are those of `record`; see `hindsight help record`. However the guest ends, the exit \
+            code is 0: what it was is in the report.
+            """)
 
     @OptionGroup(title: "MACHINE") var machine: MachineOptions
     @OptionGroup(title: "RUN") var options: RunOptions

@@ -1,4 +1,5 @@
 import Testing
+import X86
 
 /// The keys that `record --json` promises.
 private let recordKeys: Set = ["trace", "position", "outcome", "digest", "bytes", "seconds", "mips"]
@@ -75,6 +76,18 @@ private let recordKeys: Set = ["trace", "position", "outcome", "digest", "bytes"
         let replay = try folder.hindsight("replay run.hst --json")
         #expect(replay.code == 0, "a replay is 0 when identical, whatever the guest's outcome was")
         #expect(try replay.json()["outcome"] as? String == ending.outcome)
+        for command in ["run", "record --no-record"] {
+            let run = try folder.hindsight(command + " --flat guest@0x100000 --memory 4M --json")
+            #expect(run.code == 0, "exit code 3 is a recording's")
+            #expect(try run.json()["outcome"] as? String == ending.outcome)
+        }
+    }
+
+    @Test("R22: the manifest names the decoder's version")
+    func decoderVersion() throws {
+        let folder = try Folder()
+        try folder.record(Guest.debugExit(0))
+        #expect(try TraceParts(folder.file("run.hst")).manifest.decoder == X86.Decoder.version)
     }
 
     @Test("--until ends at a position, and at a virtual time: by R5 one step is one nanosecond")

@@ -37,7 +37,7 @@ import Testing
             "record --flat guest@0x100000 --memory 99999999999G", "record --flat guest@0x100000 --until soon",
             "record --flat guest@0x100000 --until -1", "record --flat guest@0x100000 --rung-every 0",
             "record --flat guest@0x100000 --seed x", "record --flat guest@0x100000 --rtc yesterday",
-            "record --flat guest@0x100000 --pace slow", "record --flat guest@0x100000 --engine warp",
+            "record --flat guest@0x100000 --pace slow", "record --flat guest@0x100000 --pace fast --input guest", "record --flat guest@0x100000 --engine warp",
             "record --flat guest@0x100000 more", "replay a b", "replay a --to b", "info --bogus a",
         ])
     func usage(_ arguments: String) throws {

@@ -31,7 +31,7 @@ enum Ruled {
         correctVectors(&result, host, toMatch: ours, of: trial, disassembly)
         // R12: the host leaves OF alone where a rotation's count is an immediate, and changes it where it is CL: we always
         // change it (Undefined.md).
-        if isRotationByImmediate(disassembly, trial), host.ending == .retired {
+        if isRotationByImmediate(disassembly, trial), host.ending == .retired || host.registers.rip != trial.registers.rip {
             let of = Flags.of.rawValue
             result.registers.rflags = result.registers.rflags & ~of | ours.registers.rflags & of
         }

@@ -71,14 +71,24 @@ extension Setup {
         case ZYDIS_MNEMONIC_IRET, ZYDIS_MNEMONIC_IRETD, ZYDIS_MNEMONIC_IRETQ:
             prepareInterruptReturn(&random)
         case ZYDIS_MNEMONIC_LES, ZYDIS_MNEMONIC_LDS, ZYDIS_MNEMONIC_LSS, ZYDIS_MNEMONIC_LFS, ZYDIS_MNEMONIC_LGS:
+            let offset = UInt64(disassembly.operand(0).size / 8)
             if random.chance(80), let address = memoryOperandAddress {
-                write(address + UInt64(disassembly.operand(0).size / 8), UInt64(selector(&random)), 2)
+                write(address &+ offset, UInt64(selector(&random)), 2)
+            } else if let address = memoryOperandAddress, let value = memoryOperandValue(at: offset, size: 2),
+                Self.namesProcessorNumber(value)
+            {
+                write(address &+ offset, 0, 2)
             }
         case ZYDIS_MNEMONIC_MOV, ZYDIS_MNEMONIC_LAR, ZYDIS_MNEMONIC_LSL, ZYDIS_MNEMONIC_VERR, ZYDIS_MNEMONIC_VERW:
             let takesSelector =
                 mnemonic != ZYDIS_MNEMONIC_MOV
                 || ZydisRegisterGetClass(disassembly.operand(0).reg.value) == ZYDIS_REGCLASS_SEGMENT
-            if takesSelector, random.chance(80), let address = memoryOperandAddress { write(address, UInt64(selector(&random)), 2) }
+            guard takesSelector, let address = memoryOperandAddress else { break }
+            if random.chance(80) {
+                write(address, UInt64(selector(&random)), 2)
+            } else if let value = memoryOperandValue(size: 2), Self.namesProcessorNumber(value) {
+                write(address, 0, 2)
+            }
         case ZYDIS_MNEMONIC_POP:
             if ZydisRegisterGetClass(disassembly.operand(0).reg.value) == ZYDIS_REGCLASS_SEGMENT, random.chance(80) {
                 writeStack(0, UInt64(selector(&random)), 2)
@@ -230,13 +240,15 @@ extension Setup {
         case 2, 3: selector = UInt16(random.below(7) << 3 | random.below(4))
         default: selector = UInt16(random.below(Int(HOST_CPU_DESCRIPTOR_COUNT) + 1) << 3 | 4 | (random.chance(80) ? 3 : random.below(4)))
         }
-        // The kernel keeps the number of the CPU in the limit of entry 15.
-        if selector & ~7 == 0x78 { return 0 }
+        if Self.namesProcessorNumber(UInt64(selector)) { return 0 }
         // Outside long mode the 64-bit code segment would be a 32-bit one.
         return mode != .bits64 && selector & ~7 == 0x30 ? 0 : selector
     }
 
-    /// Whether a selector in a register means the descriptor that holds the number of the host's CPU.
+    /// Whether a selector means entry 15 of the host's GDT, in whose limit its kernel keeps the number of the CPU.
+    private static func namesProcessorNumber(_ selector: UInt64) -> Bool { selector & 0xfffc == 0x78 }
+
+    /// Whether the instruction takes a selector of that descriptor from a register.
     var namesProcessorNumber: Bool {
         var source = 1
         switch mnemonic {
@@ -247,7 +259,7 @@ extension Setup {
         }
         let operand = disassembly.operand(source)
         guard operand.type == ZYDIS_OPERAND_TYPE_REGISTER else { return false }
-        return trial.registers.gpr[Int(ZydisRegisterGetId(operand.reg.value)) & 15] & 0xfff8 == 0x78
+        return Self.namesProcessorNumber(trial.registers.gpr[Int(ZydisRegisterGetId(operand.reg.value)) & 15])
     }
 
     private mutating func setSelector(operand: Int, _ random: inout RandomNumbers) {
@@ -298,8 +310,8 @@ extension Setup {
         return UInt64(bitPattern: Int64(bitPattern: value << shift) >> Int64(shift))
     }
 
-    private func memoryOperandValue(size: Int) -> UInt64? {
-        guard let address = memoryOperandAddress, address <= 0xffff_ffff else { return nil }
+    private func memoryOperandValue(at offset: UInt64 = 0, size: Int) -> UInt64? {
+        guard let address = memoryOperandAddress.map({ $0 &+ offset }), address <= 0xffff_ffff else { return nil }
         let image = MemoryImage(of: trial)
         var value: UInt64 = 0
         for index in 0..<UInt64(size) {

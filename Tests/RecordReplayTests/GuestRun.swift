@@ -26,6 +26,7 @@ struct GuestRun {
         let source = BootSource.flat(ImageFile(name: guest, bytes: bytes), address: UInt64(HS_GUEST_ADDRESS), mode: .protected)
         var manifest = Manifest(boot: source.manifestEntry)
         manifest.memory = 8 << 20
+        manifest.cpu = guest == "long" ? "x86-64-v1" : "i686"
         let machine = try Machine(manifest: manifest, knobs: knobs)
         try machine.load(source)
         return machine
@@ -54,13 +55,23 @@ struct GuestRun {
 }
 
 extension EngineKnobs {
-    /// Knobs far from their defaults, which change no bit of a run.
-    static var extremes: [EngineKnobs] {
-        var small = EngineKnobs()
-        (small.tlbEntries, small.blockSlots, small.arenaInstructions) = (1, 1, 256)
-        var flushing = EngineKnobs()
-        // Small caches are flushed fast.
-        (flushing.tlbEntries, flushing.blockSlots, flushing.flushInterval, flushing.poison) = (16, 64, 97, true)
-        return [small, flushing]
+    /// Each knob of the engine far from its default, by name: it changes no bit of a run.
+    static var extremes: [(name: String, knobs: EngineKnobs)] {
+        func with(_ name: String, _ set: (inout EngineKnobs) -> Void) -> (name: String, knobs: EngineKnobs) {
+            var knobs = EngineKnobs()
+            set(&knobs)
+            return (name, knobs)
+        }
+        return [
+            with("TLB of one entry") { $0.tlbEntries = 1 },
+            with("one block") { $0.blockSlots = 1 },
+            with("the smallest arena") { $0.arenaInstructions = 256 },
+            // Small caches are flushed fast.
+            with("a flush every 97 steps") { ($0.tlbEntries, $0.blockSlots, $0.flushInterval) = (16, 64, 97) },
+            with("poison") { $0.poison = true },
+            with("all of them") {
+                ($0.tlbEntries, $0.blockSlots, $0.arenaInstructions, $0.flushInterval, $0.poison) = (2, 2, 256, 1009, true)
+            },
+        ]
     }
 }

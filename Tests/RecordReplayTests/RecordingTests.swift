@@ -18,7 +18,7 @@ import X86
         }
     }
 
-    @Test("Events hold what came in, byte for byte, in order")
+    @Test("R3: events hold what came in, byte for byte, in order, each with its time and number")
     func events() throws {
         try withFolder { folder in
             let run = ToyRun(folder)

@@ -24,6 +24,7 @@ import X86
 
     @Test("R20: rung spacing, slices and polling change no bit of a run without input")
     func observation() throws {
+        #expect(Recording.Options().rungEvery == 250_000_000, "the default spacing")
         var digests: Set<Digest> = []
         for (rungEvery, slice) in [(1, 1000), (777, 10), (50_000, 50_000), (1 << 40, 3_000_000)] as [(UInt64, UInt64)] {
             try withFolder { folder in

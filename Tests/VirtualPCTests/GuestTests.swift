@@ -61,7 +61,7 @@ private struct GuestRun {
 
     @Test("R7: a changed page table is seen without INVLPG") func stale() throws { try expectAllChecks(of: "stale", atLeast: 53) }
 
-    @Test("Hardware task switches are per the manual") func tasks() throws { try expectAllChecks(of: "tasks", atLeast: 130) }
+    @Test("R1, R10: hardware task switches are per the manual") func tasks() throws { try expectAllChecks(of: "tasks", atLeast: 130) }
 
     @Test("Virtual-8086 mode and its extensions are per the manual") func v86() throws { try expectAllChecks(of: "v86", atLeast: 175) }
 

@@ -197,4 +197,50 @@ struct MachineObservationTests {
         #expect(failure({ $0.cpu = "8086" }) == .unknownCPU("8086", known: ["i486", "i686", "x86-64-v1", "x86-64-v2"]))
         #expect(failure({ $0.rateDenominator = 0 }) == .invalidRate(numerator: 1, denominator: 0))
     }
+    @Test("R18: shadows, a pending #DB, halt and NMI states are in the rung, each as a register of its own", arguments: [
+        "shadow", "pendingDebug", "activity", "nmiPending", "nmiBlocked",
+    ])
+    func hiddenState(field: String) throws {
+        let machine = try TinyGuest.spin.machine()
+        let plain = machine.rung()
+        var state = machine.processor.state
+        switch field {
+        case "shadow": state.shadow = .movSS
+        case "pendingDebug": state.pendingDebug = 1 << 14
+        case "activity": state.activity = .halted
+        case "nmiPending": state.nmiPending = true
+        default: state.nmiBlocked = true
+        }
+        machine.processor.state = state
+        let rung = machine.rung()
+        #expect(rung.root != plain.root)
+        #expect(try FieldDifference.between(plain.registers, rung.registers).map(\.name) == ["cpu." + field])
+    }
+
+    @Test("R18: what went out is in the rung, by a running hash of each chip that sends")
+    func outputHash() throws {
+        // The same bytes of code and the same registers at the end; only what was sent differs.
+        func rung(sending byte: UInt64) throws -> Rung {
+            let machine = try TinyGuest.protected([
+                0xBA, 0xF8, 0x03, 0x00, 0x00,  // mov edx,0x3f8
+                0xEE,  // out dx,al
+                0xE6, 0xE9,  // out 0xe9,al
+                0xB0, 0x20,  // mov al,0x20
+                0xE6, 0xE9,  // out 0xe9,al
+                0xB0, 0x00,  // mov al,0
+                0xEB, 0xFE,  // jmp to itself
+            ]).machine()
+            var state = machine.processor.state
+            state.gpr[GPR.rax] = byte
+            machine.processor.state = state
+            // Long enough for the UART to be empty again.
+            machine.run(to: 3_000_000)
+            return machine.rung()
+        }
+        let first = try rung(sending: 0x41), second = try rung(sending: 0x42)
+        #expect(first.registers == second.registers)
+        #expect(first.memory == second.memory)
+        let changed = zip(first.chips, second.chips).filter { $0 != $1 }.map { $0.0.name }
+        #expect(changed == ["UART COM1", "DebugConsole"])
+    }
 }

@@ -319,10 +319,16 @@ struct MachineRunTests {
 
     @Test("an instruction that the engine lacks ends the run with its bytes and place")
     func unimplemented() throws {
-        let machine = try TinyGuest.protected([0x90, 0x0F, 0x58, 0xC1]).machine { $0.cpu = "x86-64-v1" }
+        // The last-branch record of DEBUGCTL.
+        let machine = try TinyGuest.protected([
+            0xB9, 0xD9, 0x01, 0x00, 0x00,  // mov ecx,0x1d9
+            0xB8, 0x01, 0x00, 0x00, 0x00,  // mov eax,0x1
+            0x31, 0xD2,  // xor edx,edx
+            0x0F, 0x30,  // wrmsr
+        ]).machine()
         #expect(
             machine.run(to: 100)
-                == .ended(.unimplemented, detail: "instruction [0f 58 c1] at 0010:00100001 is not implemented"))
+                == .ended(.unimplemented, detail: "instruction [0f 30] at 0010:0010000c is not implemented"))
     }
 
     @Test("a source that wants no more stops the machine before its events are applied")
@@ -373,5 +379,62 @@ struct MachineRunTests {
         #expect(machine.now.nanoseconds >= 70_000)
         #expect(machine.readPort(0x600, width: 2) == 0x100)
         #expect(machine.position > Position(3))
+    }
+
+    @Test("R2: the events of one boundary are applied in their order, and count one by one")
+    func eventOrder() throws {
+        let machine = try TinyGuest.echo.machine()
+        let source = ScriptedEvents([
+            (.time(1_000_000), .serial(port: 0, bytes: Array("a".utf8))), (.time(1_000_000), .serial(port: 1, bytes: [7])),
+            (.time(1_000_000), .serial(port: 0, bytes: Array("b".utf8))),
+        ])
+        _ = machine.run(until: .max, source: source)
+        #expect(String(decoding: source.output, as: UTF8.self) == "ab")
+        #expect(machine.eventCount == 3)
+    }
+
+    @Test("R7: moving the A20 line drops what was cached of the addresses behind it")
+    func addressLine20() throws {
+        // Through FFFFH:0510H, which is 10_0500H, or 500H while the line is held low.
+        let machine = try TinyGuest.real([
+            0xB8, 0xFF, 0xFF,  // mov ax,0xffff
+            0x8E, 0xD8,  // mov ds,ax
+            0xC6, 0x06, 0x10, 0x05, 0xAA,  // mov BYTE PTR ds:0x510,0xaa
+            0x8A, 0x1E, 0x10, 0x05,  // mov bl,BYTE PTR ds:0x510
+            0xB0, 0xDD,  // mov al,0xdd: the keyboard controller's A20 gate closes
+            0xE6, 0x64,  // out 0x64,al
+            0x8A, 0x3E, 0x10, 0x05,  // mov bh,BYTE PTR ds:0x510
+            0xC6, 0x06, 0x10, 0x05, 0x55,  // mov BYTE PTR ds:0x510,0x55
+            0xB0, 0xDF,  // mov al,0xdf: and opens
+            0xE6, 0x64,  // out 0x64,al
+            0x8A, 0x0E, 0x10, 0x05,  // mov cl,BYTE PTR ds:0x510
+        ]).machine()
+        machine.run(to: 11)
+        #expect(machine.register(GPR.rbx) == 0x00AA)
+        #expect(machine.register(GPR.rcx) == 0xAA)
+        #expect(machine.load(0x500, bytes: 1) == 0x55)
+        #expect(machine.load(0x10_0500, bytes: 1) == 0xAA)
+    }
+
+    @Test("R17: a fetch from device memory reads all ones, whatever a load reads there")
+    func deviceFetch() throws {
+        let machine = try TinyGuest.protected([
+            0xA1, 0x00, 0x80, 0x0B, 0x00,  // mov eax,ds:0xb8000
+            0xE9, 0xF6, 0x7F, 0xFB, 0xFF,  // jmp 0xb8000
+        ]).machine()
+        // FF FF is no instruction; zeros would be ADD [EAX], AL.
+        #expect(machine.run(to: 100) == .ended(.tripleFault, detail: "triple fault at 0010:000b8000"))
+        #expect(machine.position == Position(2))
+        #expect(machine.register(GPR.rax) != 0xFFFF_FFFF)
+    }
+
+    @Test("R17: by default nothing comes from the host: seed 0, and a clock that starts on 2026-01-01T00:00:00Z")
+    func defaults() throws {
+        let manifest = TinyGuest.spin.manifest()
+        #expect(manifest.seed == 0)
+        #expect(manifest.rtc == 1_767_225_600)
+        #expect(manifest.rateNumerator == 1 && manifest.rateDenominator == 1)
+        // Two machines made at different times of the host's are the same.
+        #expect(try TinyGuest.spin.machine().snapshot() == TinyGuest.spin.machine().snapshot())
     }
 }

@@ -80,7 +80,9 @@ final class RecordingBus: SystemBus {
     private var next: UInt64 = 0x11
 
     private func note(_ place: UInt64, _ width: Int, _ written: UInt64?) {
-        accesses.append(Access(position: processor?.position.rawValue ?? 0, place: place, width: width, written: written))
+        // Of what is written only the bytes of the access count.
+        let bytes = written.map { $0 & UInt64.max >> (64 - 8 * UInt64(width)) }
+        accesses.append(Access(position: processor?.position.rawValue ?? 0, place: place, width: width, written: bytes))
     }
 
     private func answer() -> UInt64 {

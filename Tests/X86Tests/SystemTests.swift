@@ -486,4 +486,42 @@ struct SystemTests {
             #expect(guest.vector == 6, "\(model.name) \(form)")
         }
     }
+    @Test(
+        "R22: prefixes of absent extensions change nothing: PAUSE, XACQUIRE, XRELEASE, BND, and the hints of 0F 18 to 0F 1F",
+        arguments: [
+            ([0xF3, 0x90], 2, nil), ([0xF2, 0xF0, 0x01, 0x03], 4, 0x11), ([0xF3, 0xF0, 0x01, 0x03], 4, 0x11),
+            ([0xF3, 0xC7, 0x03, 9, 0, 0, 0], 7, 9), ([0xF2, 0xEB, 0x05], 8, nil), ([0xF2, 0x74, 0x05], 3, nil),
+            ([0x0F, 0x18, 0x03], 3, nil), ([0x0F, 0x19, 0x03], 3, nil), ([0x0F, 0x1A, 0x03], 3, nil), ([0x0F, 0x1B, 0x03], 3, nil),
+            ([0x0F, 0x1C, 0x03], 3, nil), ([0x0F, 0x1D, 0x03], 3, nil), ([0x0F, 0x1E, 0x03], 3, nil), ([0x0F, 0x1F, 0x03], 3, nil),
+        ] as [([UInt8], UInt64, UInt64?)])
+    func ignoredPrefixes(code: [UInt8], end: UInt64, stored: UInt64?) throws {
+        // ADD [EBX], EAX and MOV [EBX], 9, where there is an operand.
+        let guest = try GateGuest(code: code)
+        guest.flat[GPR.rax] = 1
+        guest.flat[GPR.rbx] = 0x2_0000
+        guest.write32(0x2_0000, 0x10)
+        guest.run()
+        #expect(guest.vector == nil)
+        #expect(guest.state.position == 1)
+        #expect(guest.rip == Self.code + end)
+        #expect(guest.read32(0x2_0000) == stored ?? 0x10)
+    }
+
+    @Test("R25: REX.W before a far JMP means a 64-bit offset, as Intel has it")
+    func wideFarJump() throws {
+        let guest = try GateGuest(mode: 64, code: [0x48, 0xFF, 0x2B])
+        guest.flat[GPR.rbx] = 0x2_0000
+        guest.write64(0x2_0000, 0xFFFF_8000_0000_1234)
+        guest.write16(0x2_0008, UInt64(GateGuest.code0))
+        guest.run()
+        #expect(guest.vector == nil)
+        #expect(guest.rip == 0xFFFF_8000_0000_1234)
+    }
+
+    @Test("R25: the x86-64 models are GenuineIntel, family 6", arguments: [(CPUModel.x8664v1, 0x2_06A7 as UInt64), (.x8664v2, 0x3_06A9)])
+    func signatures(model: CPUModel, signature: UInt64) throws {
+        let vendor = try Self.identify(model, 0)
+        #expect(Self.text([vendor[1], vendor[3], vendor[2]]) == "GenuineIntel")
+        #expect(try Self.identify(model, 1)[0] == signature)
+    }
 }

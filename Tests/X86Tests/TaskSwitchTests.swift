@@ -71,7 +71,7 @@ struct TaskSwitchTests {
         #expect(guest.state.gpr[GPR.rsp] == GateGuest.stack)
     }
 
-    @Test("a task gate in the IDT takes a fault with its error code, and the old task is saved at the fault with RF")
+    @Test("R1: a task gate in the IDT takes a fault in one step, with its error code, and the old task is saved at the fault with RF")
     func interrupt() throws {
         let guest = try guest(level: 3, code: [0x8E, 0xD8])  // mov ds, ax
         guest.flat[GPR.rax] = 0x408

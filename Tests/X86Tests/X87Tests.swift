@@ -169,4 +169,28 @@ struct X87Tests {
         #expect(reserved.vector == 13)
         #expect(reserved.state.fpu.control == before)
     }
+    @Test(
+        "R13: of two NaNs the x87 takes the quiet one, else the larger significand, and makes it quiet",
+        arguments: [
+            // (first, second, result), all with exponent 7FFFH
+            (0xC000_0000_0000_0001, 0xC000_0000_0000_0002, 0xC000_0000_0000_0002),
+            (0xC000_0000_0000_0002, 0xC000_0000_0000_0001, 0xC000_0000_0000_0002),
+            (0xC000_0000_0000_0001, 0x8000_0000_0000_0005, 0xC000_0000_0000_0001),
+            (0x8000_0000_0000_0005, 0xC000_0000_0000_0001, 0xC000_0000_0000_0001),
+            (0x8000_0000_0000_0005, 0x8000_0000_0000_0007, 0xC000_0000_0000_0007),
+        ] as [(UInt64, UInt64, UInt64)])
+    func twoNaNs(first: UInt64, second: UInt64, result: UInt64) throws {
+        // FLD m80 [3000H]; FLD m80 [3010H]; FADDP; FSTP m80 [3020H]
+        let guest = try guest(code: [
+            0xDB, 0x2D, 0x00, 0x30, 0, 0, 0xDB, 0x2D, 0x10, 0x30, 0, 0, 0xDE, 0xC1, 0xDB, 0x3D, 0x20, 0x30, 0, 0,
+        ])
+        for (address, significand) in [(0x3000, first), (0x3010, second)] as [(UInt64, UInt64)] {
+            guest.write64(address, significand)
+            guest.write16(address + 8, 0x7FFF)
+        }
+        guest.run(4)
+        #expect(guest.vector == nil)
+        #expect(guest.read64(0x3020) == result)
+        #expect(guest.read16(0x3028) == 0x7FFF)
+    }
 }

@@ -8,7 +8,8 @@ extension CPU {
         let long = isLongMode && code.long
         core.pointee.codeMode = long ? 2 : code.big ? 1 : 0
         core.pointee.linearMask = long ? .max : 0xFFFF_FFFF
-        core.pointee.ipMask = long ? .max : code.big ? 0xFFFF_FFFF : 0xFFFF
+        // 16-bit code that runs over FFFFH meets its limit at 10000H, or goes on there; only branches cut IP to 16 bits.
+        core.pointee.ipMask = long ? .max : 0xFFFF_FFFF
         core.pointee.codeLimit = long ? .max : UInt64(state.segments[SegmentIndex.cs].limit)
         core.pointee.stackMask = long ? .max : stack.big ? 0xFFFF_FFFF : 0xFFFF
         core.pointee.tlb = translations(of: privilege)

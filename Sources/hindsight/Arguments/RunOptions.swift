@@ -23,6 +23,12 @@ struct RunOptions: ParsableArguments {
 
     @Flag(name: .long, help: "Print no console; the last line on stdout is one JSON object.")
     var json = false
+
+    func validate() throws {
+        guard input == nil || pace == nil else {
+            throw ValidationError("--pace goes with live input: the times of a script are the guest's own.")
+        }
+    }
 }
 
 /// The engines by name.
