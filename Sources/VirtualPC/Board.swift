@@ -41,7 +41,7 @@ struct Board {
 
     /// Interrupt lines that firmware tables repeat.
     enum Line {
-        static let timer = 0, keyboard = 1, com2 = 3, com1 = 4, rtc = 8, sci = 9, mouse = 12
+        static let timer = 0, keyboard = 1, com2 = 3, com1 = 4, rtc = 8, sci = 9, mouse = 12, coprocessor = 13
     }
 
     let interrupts: InterruptControllers
@@ -50,6 +50,7 @@ struct Board {
     let systemControl: SystemControl
     let power: ACPIPower
     let pciHost: PCIHost
+    let coprocessorError: CoprocessorError
     let slots: [Slot]
     /// The chips of `slots` that may have timers, in the board's order.
     private let timers: ContiguousArray<any Device>
@@ -110,6 +111,9 @@ struct Board {
         _ = place(
             DebugConsole { outlet.send(.debug, $0) }, ports: manifest.rom == nil ? [(0xE9, 1, 0)] : [(0xE9, 1, 0), (Port.biosLog, 1, 0)])
         if manifest.rom != nil { _ = place(FirmwareConfiguration(manifest), ports: [(Port.firmwareConfiguration, 2, 0)]) }
+        let coprocessorError = place(
+            CoprocessorError(interrupt: interrupts.line(Line.coprocessor), ignore: { [unowned processor] in processor.ignoreNumericError() }),
+            ports: [(0xF0, 1, 0)])
         _ = place(DebugExit { outlet.demand(.debugExit(value: $0)) }, ports: [(0xF4, 4, 0)])
         _ = place(
             VGAText(), ports: [(0x3B0, 0x30, 0)],
@@ -121,6 +125,7 @@ struct Board {
         self.systemControl = systemControl
         self.power = power
         self.pciHost = pciHost
+        self.coprocessorError = coprocessorError
         self.slots = slots
         timers = ContiguousArray(slots.compactMap { if case .none = $0.output { nil } else { $0.device } })
         self.ports = ports

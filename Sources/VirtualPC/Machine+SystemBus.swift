@@ -32,6 +32,11 @@ extension Machine: SystemBus {
 
     package func acknowledgeInterrupt() -> UInt8 { board.interrupts.acknowledge() }
 
+    package func signalNumericError() {
+        board.coprocessorError.latch()
+        processor.requestAttention()
+    }
+
     package func timestampCounter() -> UInt64 { clock.timestamp(at: now) }
 
     package func readAPIC(_ register: APICRegister) -> UInt64 {

@@ -85,6 +85,9 @@ package final class Processor {
         set { core.pointee.interruptLine = newValue }
     }
 
+    /// IGNNE# becomes active, if FERR# is: x87 instructions run until the pending exception is cleared (Intel SDM Vol. 1 8.7.2).
+    package func ignoreNumericError() { core.pointee.state.fpu.ignoresError = core.pointee.state.fpu.signalsError }
+
     /// Ends the budget after the running instruction (ruling R5).
     package func requestAttention() { CPU(core).requestAttention() }
 

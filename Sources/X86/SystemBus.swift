@@ -12,6 +12,8 @@ package protocol SystemBus: AnyObject {
     func writeMMIO(_ address: PhysicalAddress, width: Int, value: UInt64)
     /// The interrupt-acknowledge cycle: the vector to deliver. Called once for each external interrupt taken.
     func acknowledgeInterrupt() -> UInt8
+    /// FERR# becomes active: an unmasked x87 exception is to be handled by an interrupt (Intel SDM Vol. 1 8.7.2).
+    func signalNumericError()
     /// The time-stamp counter of this boundary, before the guest's own offset.
     func timestampCounter() -> UInt64
     /// Reads or writes a register of the processor that has its home in the local APIC.

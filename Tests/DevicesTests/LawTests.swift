@@ -126,6 +126,10 @@ struct Chip: CustomTestStringConvertible, Sendable {
             }
             return (chip, { _, _ in chip.driveShadow() })
         },
+        Chip(name: "CoprocessorError", offsets: 2) { sink in
+            let latch = CoprocessorError(interrupt: pin(sink, 13), ignore: { sink.take(0xFFFF) })
+            return (latch, { _, _ in latch.latch() })
+        },
         Chip(name: "ACPIPower", offsets: 0x44) { sink in
             let power = ACPIPower(interrupt: pin(sink, 9), powerOff: { sink.take(0xFFFF) })
             return (power, { _, now in power.pressPowerButton(at: now) })

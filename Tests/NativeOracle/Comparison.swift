@@ -19,7 +19,20 @@ package enum Comparison {
         }
         var undefined: Flags = []
         if oracle.leavesUndefined != subject.leavesUndefined, let disassembly { undefined = Undefined.flags(of: disassembly, in: trial) }
-        return differences(expected: corrected, actual: actual, of: trial, ignoring: undefined)
+        let differences = differences(expected: corrected, actual: actual, of: trial, ignoring: undefined)
+        return disassembly?.isX87 == true ? differences + pointerDifferences(corrected, actual) : differences
+    }
+
+    /// The x87 pointers (ruling R14). Rows do not state them.
+    private static func pointerDifferences(_ expected: Outcome, _ actual: Outcome) -> [Difference] {
+        guard let first = expected.fx, let second = actual.fx else { return [] }
+        return ["fop", "fip", "fdp"].compactMap { name in
+            guard case .fx(let offset, let width, _)? = CaseAssignment.Target.named(name, mode: .bits64) else { return nil }
+            let range = offset..<offset + width
+            guard first[range] != second[range] else { return nil }
+            func text(_ image: [UInt8]) -> String { image[range].reversed().map { $0.hexadecimal }.joined() }
+            return Difference(field: name, expected: text(first), actual: text(second))
+        }
     }
 
     /// What differs between two outcomes; `undefined` flags do not count.
@@ -123,8 +136,8 @@ package enum Comparison {
         trial: Trial, expected: Outcome, actual: Outcome, marked: Set<String>, names: (String, String)
     ) -> String {
         let untouched = Outcome(ending: .retired, registers: trial.registers, fx: trial.fx)
-        let first = differences(expected: untouched, actual: expected, of: trial, ignoring: [])
-        let second = differences(expected: untouched, actual: actual, of: trial, ignoring: [])
+        let first = differences(expected: untouched, actual: expected, of: trial, ignoring: []) + pointerDifferences(untouched, expected)
+        let second = differences(expected: untouched, actual: actual, of: trial, ignoring: []) + pointerDifferences(untouched, actual)
         var rows: [[String]] = [["", "before", names.0, names.1, ""]]
         var fields: [String] = ["ending"]
         for difference in first + second where !fields.contains(difference.field) { fields.append(difference.field) }

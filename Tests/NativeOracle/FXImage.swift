@@ -1,6 +1,6 @@
 import X86
 
-/// x87 and SSE state as FXSAVE lays it out (Intel SDM Vol. 1 table 10-2), without the pointers.
+/// x87 and SSE state as FXSAVE64 lays it out (Intel SDM Vol. 1 10.5.1): without selectors.
 extension FloatingPointState {
     init(fxImage image: [UInt8]) {
         self.init()
@@ -18,6 +18,9 @@ extension FloatingPointState {
             let isValid = image[4] >> UInt8(physical) & 1 != 0
             tag |= (isValid ? register.tag : 3) << UInt16(2 * physical)
         }
+        opcode = UInt16(load(6, 2))
+        instructionPointer = load(8, 8)
+        dataPointer = load(16, 8)
         mxcsr = UInt32(load(24, 4))
         for index in 0..<32 { xmm[index] = load(160 + 8 * index, 8) }
     }
@@ -36,6 +39,9 @@ extension FloatingPointState {
             store(offset, registers[physical].significand, 8)
             store(offset + 8, UInt64(registers[physical].signExponent), 2)
         }
+        store(6, UInt64(opcode), 2)
+        store(8, instructionPointer, 8)
+        store(16, dataPointer, 8)
         store(24, UInt64(mxcsr), 4)
         for index in 0..<32 { store(160 + 8 * index, xmm[index], 8) }
         return image

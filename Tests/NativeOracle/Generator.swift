@@ -9,6 +9,7 @@ package struct Generator {
         case integer
         /// MMX and SSE.
         case vector
+        case x87
     }
 
     private let seed: UInt64
@@ -48,7 +49,13 @@ package struct Generator {
                 return Item(
                     trial: trial, disassembly: disassembly, mnemonic: disassembly.mnemonicName, form: disassembly.form)
             }
-            guard repertoire == .integer, only.isEmpty, isKnownInvalid(bytes), random.chance(10) else { continue }
+            let isInvalid =
+                switch repertoire {
+                case .integer: isKnownInvalid(bytes)
+                case .vector: false
+                case .x87: isUnusedX87(bytes)
+                }
+            guard only.isEmpty, isInvalid, random.chance(10) else { continue }
             var trial = Trial(mode: mode, bytes: bytes, address: Sandbox.code + 0x400)
             trial.background = background(of: number)
             for index in 0..<16 where index != 4 { trial.registers.gpr[index] = random.operand() }
@@ -72,6 +79,7 @@ package struct Generator {
         switch repertoire {
         case .integer: integerEncoding(&random)
         case .vector: vectorEncoding(&random)
+        case .x87: x87Encoding(&random)
         }
     }
 
@@ -80,6 +88,7 @@ package struct Generator {
         return switch repertoire {
         case .integer: isUserLevelInteger(disassembly)
         case .vector: isUserLevelVector(disassembly)
+        case .x87: disassembly.isX87
         }
     }
 

@@ -185,6 +185,7 @@ private final class NoBus: SystemBus {
     func readMMIO(_ address: PhysicalAddress, width: Int) -> UInt64 { .max }
     func writeMMIO(_ address: PhysicalAddress, width: Int, value: UInt64) {}
     func acknowledgeInterrupt() -> UInt8 { 0xff }
+    func signalNumericError() {}
     func timestampCounter() -> UInt64 { 0x1122_3344_5566_7788 }
 }
 

@@ -35,7 +35,31 @@ enum Ruled {
             let of = Flags.of.rawValue
             result.registers.rflags = result.registers.rflags & ~of | ours.registers.rflags & of
         }
+        if disassembly.isTranscendental { approximate(&result, ours, trial) }
         return result
+    }
+
+    /// R13: transcendentals are approximations of our own. One unit in the last place is theirs, two where rounding is directed
+    /// (Intel SDM Vol. 1 8.3.10), and with them whether the result was rounded up.
+    private static func approximate(_ host: inout Outcome, _ ours: Outcome, _ trial: Trial) {
+        guard host.ending == ours.ending, let first = host.fx, let second = ours.fx, let before = trial.fx else { return }
+        let tolerance: UInt128 = before[1] & 0xc == 0 ? 1 : 2
+        for start in stride(from: 32, to: 160, by: 16) where first[start..<start + 10] != second[start..<start + 10] {
+            guard first[start + 9] & 0x80 == second[start + 9] & 0x80 else { return }
+            let a = ordinal(first[start..<start + 10])
+            let b = ordinal(second[start..<start + 10])
+            guard max(a, b) - min(a, b) <= tolerance else { return }
+        }
+        host.fx?.replaceSubrange(32..<160, with: second[32..<160])
+        let c1: UInt8 = 2
+        host.fx?[3] = first[3] & ~c1 | second[3] & c1
+    }
+
+    /// The magnitude of an 80-bit number as a count of units in the last place.
+    private static func ordinal(_ bytes: ArraySlice<UInt8>) -> UInt128 {
+        let raw = bytes.reversed().reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
+        let exponent = raw >> 64 & 0x7fff
+        return (exponent == 0 ? 0 : (exponent - 1) << 63) + raw & UInt128(UInt64.max)
     }
 
     /// The end of a trial whose access to memory faulted: #SS, #GP, #PF or #AC.
@@ -51,14 +75,16 @@ enum Ruled {
         return false
     }
 
-    /// Instructions with several operands or stack slots, of which another one may fault first.
+    /// Instructions with several operands or stack slots, or ten bytes in two parts, of which another one may fault first.
     private static func probesSeveral(_ disassembly: Disassembly) -> Bool {
         let isFar = disassembly.instruction.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR
         switch disassembly.mnemonic {
         case ZYDIS_MNEMONIC_ENTER, ZYDIS_MNEMONIC_PUSHA, ZYDIS_MNEMONIC_PUSHAD, ZYDIS_MNEMONIC_POPA, ZYDIS_MNEMONIC_POPAD,
             ZYDIS_MNEMONIC_IRET, ZYDIS_MNEMONIC_IRETD, ZYDIS_MNEMONIC_IRETQ, ZYDIS_MNEMONIC_CMPSB, ZYDIS_MNEMONIC_CMPSW,
             ZYDIS_MNEMONIC_CMPSD, ZYDIS_MNEMONIC_CMPSQ, ZYDIS_MNEMONIC_BOUND, ZYDIS_MNEMONIC_LDS, ZYDIS_MNEMONIC_LES,
-            ZYDIS_MNEMONIC_LSS, ZYDIS_MNEMONIC_LFS, ZYDIS_MNEMONIC_LGS, ZYDIS_MNEMONIC_CALL:
+            ZYDIS_MNEMONIC_LSS, ZYDIS_MNEMONIC_LFS, ZYDIS_MNEMONIC_LGS, ZYDIS_MNEMONIC_CALL, ZYDIS_MNEMONIC_FLDENV, ZYDIS_MNEMONIC_FRSTOR,
+            ZYDIS_MNEMONIC_FNSTENV, ZYDIS_MNEMONIC_FNSAVE, ZYDIS_MNEMONIC_FXSAVE, ZYDIS_MNEMONIC_FXSAVE64, ZYDIS_MNEMONIC_FXRSTOR,
+            ZYDIS_MNEMONIC_FXRSTOR64, ZYDIS_MNEMONIC_FLD, ZYDIS_MNEMONIC_FSTP, ZYDIS_MNEMONIC_FBLD, ZYDIS_MNEMONIC_FBSTP:
             return true
         case ZYDIS_MNEMONIC_RET, ZYDIS_MNEMONIC_JMP: return isFar
         default: return false
@@ -67,7 +93,9 @@ enum Ruled {
 
     private static func storesBeforeFaulting(_ disassembly: Disassembly) -> Bool {
         switch disassembly.mnemonic {
-        case ZYDIS_MNEMONIC_ENTER, ZYDIS_MNEMONIC_PUSHA, ZYDIS_MNEMONIC_PUSHAD, ZYDIS_MNEMONIC_CALL: true
+        case ZYDIS_MNEMONIC_ENTER, ZYDIS_MNEMONIC_PUSHA, ZYDIS_MNEMONIC_PUSHAD, ZYDIS_MNEMONIC_CALL, ZYDIS_MNEMONIC_FSTP, ZYDIS_MNEMONIC_FBSTP,
+            ZYDIS_MNEMONIC_FNSTENV, ZYDIS_MNEMONIC_FNSAVE, ZYDIS_MNEMONIC_FXSAVE, ZYDIS_MNEMONIC_FXSAVE64:
+            true
         default: false
         }
     }

@@ -49,7 +49,7 @@ extension Setup {
 
     /// Memory, after its operands are placed.
     mutating func prepareMemory(_ random: inout RandomNumbers) {
-        if disassembly.touchesFX { prepareVectorMemory(&random) }
+        if disassembly.isX87 { prepareX87Memory(&random) } else if disassembly.touchesFX { prepareVectorMemory(&random) }
         switch mnemonic {
         case ZYDIS_MNEMONIC_CMPXCHG:
             if random.chance(50) { matchAccumulator(size: Int(disassembly.operand(0).size) / 8) }

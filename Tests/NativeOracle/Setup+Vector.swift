@@ -121,7 +121,7 @@ struct VectorNumbers {
         return value
     }
 
-    private static func element(_ kind: Kind, _ random: inout RandomNumbers) -> UInt64 {
+    static func element(_ kind: Kind, _ random: inout RandomNumbers) -> UInt64 {
         switch kind {
         case .single: return single(&random)
         case .double: return double(&random)

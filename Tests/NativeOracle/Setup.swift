@@ -31,7 +31,7 @@ struct Setup {
         if random.chance(2) { flags |= Flags.ac.rawValue }
         trial.registers.rflags = 0x202 | flags
         setStackPointer(&random)
-        if disassembly.touchesFX { fillFX(&random) }
+        if disassembly.isX87 { fillX87(&random) } else if disassembly.touchesFX { fillFX(&random) }
         prepareOperands(&random)
         for index in 0..<disassembly.operandCount {
             let operand = disassembly.operand(index)
@@ -55,7 +55,7 @@ struct Setup {
     func target(size: Int, _ random: inout RandomNumbers) -> UInt64 {
         let data = UInt64(Sandbox.data)
         switch random.below(100) {
-        case 0..<70 where size == 16: return data + UInt64(random.below(0x2000 - size + 1)) & ~15
+        case 0..<70 where size == 16 || size == 512: return data + UInt64(random.below(0x2000 - size + 1)) & ~15
         case 0..<80: return data + UInt64(random.below(0x2000 - size + 1))
         case 80..<88: return UInt64(Sandbox.dataEnd) - UInt64(random.below(size + 1))
         case 88..<91: return data - UInt64(random.below(size + 1))

@@ -164,6 +164,7 @@ final class FixedBus: SystemBus {
     func readMMIO(_ address: PhysicalAddress, width: Int) -> UInt64 { .max }
     func writeMMIO(_ address: PhysicalAddress, width: Int, value: UInt64) {}
     func acknowledgeInterrupt() -> UInt8 { 0xff }
+    func signalNumericError() {}
     func timestampCounter() -> UInt64 { SystemGuest.timestamp }
     func readAPIC(_ register: APICRegister) -> UInt64 { register == .taskPriority ? taskPriority : 0 }
     func writeAPIC(_ register: APICRegister, _ value: UInt64) { if register == .taskPriority { taskPriority = value } }

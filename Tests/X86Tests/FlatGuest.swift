@@ -104,5 +104,7 @@ final class RecordingBus: SystemBus {
 
     func writeMMIO(_ address: PhysicalAddress, width: Int, value: UInt64) { note(address.rawValue, width, value) }
     func acknowledgeInterrupt() -> UInt8 { 0x20 }
+    var numericErrors = 0
+    func signalNumericError() { numericErrors += 1 }
     func timestampCounter() -> UInt64 { timestamp }
 }

@@ -40,6 +40,18 @@ struct OracleTests {
         #expect(run.mismatchCount == 0)
     }
 
+    @Test("x87 instructions leave the same registers, status, pointers and memory", arguments: Mode.allCases)
+    func x87(mode: Mode) throws {
+        let run = RandomRun(
+            mode: mode, seed: 20_260_103, repertoire: .x87, oracle: try HostExecutor(), subject: try InterpreterExecutor(kernel: .long),
+            reportLimit: 10)
+        try run.run(0..<Self.count / 2)
+        for report in run.reports { Issue.record("\(report)") }
+        #expect(run.mismatchCount == 0)
+        #expect(run.unimplemented == [:])
+        #expect(run.coverage.count > 90)
+    }
+
     @Test("the sandbox's descriptor table is the one that the interpreter is given")
     func descriptors() throws {
         #expect(try HostExecutor().descriptors == Sandbox.localDescriptors)

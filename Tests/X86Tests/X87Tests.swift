@@ -60,14 +60,30 @@ struct X87Tests {
         #expect(guest.frame(1) == [FlatGuest.codeAddress + 2])
     }
 
-    @Test("with CR0.NE clear a pending exception stops the run by name")
+    @Test("with CR0.NE clear a pending exception drives FERR# once and halts before the instruction, until IGNNE# lets it run")
     func externalError() throws {
-        let guest = try guest(cr0: 0, code: [0xD9, 0xD0])
+        // FNOP; FNOP; FNCLEX
+        let guest = try guest(cr0: 0, code: [0xD9, 0xD0, 0xD9, 0xD0, 0xDB, 0xE2])
         guest.change { state in
             state.fpu.control = 0x37B
             state.fpu.status = 0x8084
         }
-        #expect(guest.run() == .unimplemented(bytes: [0xD9, 0xD0]))
+        guest.run()
+        #expect(guest.flat.bus.numericErrors == 1)
+        #expect(guest.state.activity == .halted)
+        #expect(guest.state.rip == FlatGuest.codeAddress)
+        #expect(guest.state.position == 1)
+        #expect(guest.run() == .halted)
+        guest.change { $0.activity = .active }
+        guest.run()
+        #expect(guest.flat.bus.numericErrors == 1)
+        guest.flat.processor.ignoreNumericError()
+        guest.change { $0.activity = .active }
+        guest.run(2)
+        #expect(guest.state.rip == FlatGuest.codeAddress + 4)
+        #expect(guest.state.fpu.ignoresError)
+        guest.run()
+        #expect(!guest.state.fpu.ignoresError && !guest.state.fpu.signalsError)
     }
 
     @Test("EM and TS make x87 instructions #NM; FWAIT traps on MP with TS alone; FXSAVE is #UD under EM")

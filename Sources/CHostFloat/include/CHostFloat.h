@@ -1,6 +1,8 @@
 #pragma once
 #include <stdint.h>
 
+#include "CHostX87.h"
+
 // SSE and SSE2 arithmetic by the host's own instructions: what IEEE 754 and the manual define in every bit, so that all hosts
 // agree. Each function runs one instruction under the guest's rounding, DAZ and FTZ with every exception masked, and tells which
 // exceptions it signaled. Approximations, and all that SSE2 does not have, are not here.

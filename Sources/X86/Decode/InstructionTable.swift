@@ -90,6 +90,8 @@ struct InstructionTable {
         x87ComparisonRows,
         x87ControlRows,
         x87TranscendentalRows,
+        x87RemainderRows,
+        x87DecimalRows,
         x87SaveRows,
         mmxRows,
         sseMoveRows,

@@ -6,11 +6,12 @@ extension CPU {
         if let status = x87Refusal(waits: true) { return status }
         return attempt { () throws(Fault) -> Status in
             try body()
-            state.fpu.instructionPointer = state.rip
-            state.fpu.instructionSelector = state.segments[SegmentIndex.cs].selector
-            return Retire.next
+            return finishX87()
         }
     }
+
+    /// Whether FCS and FDS exist; models with long mode declare them deprecated, and they stay 0 (ruling R14).
+    var hasX87Selectors: Bool { !core.pointee.model.has(.longMode) }
 
     /// Runs a control instruction: those leave the pointers alone, and some do not wait.
     func x87Control(waits: Bool, _ body: () throws(Fault) -> Void) -> Status {
@@ -22,17 +23,33 @@ extension CPU {
     }
 
     /// Why an x87 instruction cannot run now: #NM, or an exception that is pending.
+    @inline(__always)
     func x87Refusal(waits: Bool) -> Status? {
         if state.cr0 & (CR0.em | CR0.ts) != 0 { return raise(.deviceNotAvailable) }
         return waits ? pendingX87Exception() : nil
     }
 
-    /// The status that ends a waiting instruction while an unmasked exception is pending.
-    ///
-    /// With CR0.NE clear the exception would leave through FERR#, which no board wires yet.
+    /// The status that ends a waiting instruction while an unmasked exception is pending: #MF or, with CR0.NE clear, FERR#, unless
+    /// IGNNE# lets it run.
+    @inline(__always)
     func pendingX87Exception() -> Status? {
         guard state.fpu.status & X87Status.errorSummary != 0 else { return nil }
-        return state.cr0 & CR0.ne != 0 ? raise(.x87) : Retire.unimplemented
+        if state.cr0 & CR0.ne != 0 { return raise(.x87) }
+        return state.fpu.ignoresError ? nil : awaitErrorInterrupt()
+    }
+
+    /// Drives FERR# and stands still before the instruction until an interrupt comes (Intel SDM Vol. 1 8.7.2): a step that leaves
+    /// RIP where it is and the processor halted.
+    @inline(never)
+    private func awaitErrorInterrupt() -> Status {
+        if !state.fpu.signalsError {
+            state.fpu.signalsError = true
+            bus.signalNumericError()
+        }
+        state.activity = .halted
+        core.pointee.suppressTrap = true
+        leaveBlock()
+        return Retire.again
     }
 
     /// Notes exceptions in the status word, with C1 as given (nil: as it was), and says whether the masked response is due: false
@@ -49,7 +66,7 @@ extension CPU {
             state.fpu.opcode = UInt16(instruction.pointee.opcode & 7) << 8 | UInt16(instruction.pointee.modRM)
             if instruction.pointee.isMemory(0) {
                 state.fpu.dataPointer = effectiveAddress(instruction)
-                state.fpu.dataSelector = state.segments[Int(instruction.pointee.segment)].selector
+                state.fpu.dataSelector = hasX87Selectors ? state.segments[Int(instruction.pointee.segment)].selector : 0
             }
         }
         return proceeds

@@ -107,7 +107,7 @@ private struct EnvironmentImage {
         }
     }
 
-    func scatter(into fpu: inout FloatingPointState) {
+    func scatter(into fpu: inout FloatingPointState, hasSelectors isRecorded: Bool) {
         let tags = UInt16(truncatingIfNeeded: fields[2])
         fpu.loadTags { tags >> UInt16(2 * $0) & 3 == FloatingPointState.emptyTag }
         fpu.status = UInt16(truncatingIfNeeded: fields[1])
@@ -115,7 +115,8 @@ private struct EnvironmentImage {
         if hasSelectors {
             fpu.instructionPointer = UInt64(fields[3])
             fpu.instructionSelector = UInt16(truncatingIfNeeded: fields[4])
-            if width == 4 { fpu.opcode = UInt16(truncatingIfNeeded: fields[4] >> 16 & 0x7FF) }
+            // The 16-bit image has no opcode: it becomes 0.
+            fpu.opcode = UInt16(truncatingIfNeeded: fields[4] >> 16 & 0x7FF)
             fpu.dataPointer = UInt64(fields[5])
             fpu.dataSelector = UInt16(truncatingIfNeeded: fields[6])
         } else {
@@ -123,6 +124,10 @@ private struct EnvironmentImage {
             fpu.instructionSelector = 0
             fpu.opcode = UInt16(truncatingIfNeeded: fields[4] & 0x7FF)
             fpu.dataPointer = UInt64(fields[5] & 0xFFFF | (fields[6] >> 12 & 0xFFFF) << 16)
+            fpu.dataSelector = 0
+        }
+        if !isRecorded {
+            fpu.instructionSelector = 0
             fpu.dataSelector = 0
         }
     }
@@ -166,7 +171,7 @@ private func fldenv(_ cpu: CPU, _ instruction: InstructionReference) -> Status {
         let address = cpu.effectiveAddress(instruction)
         try cpu.probe(segment, address, count: image.count, write: false)
         try image.load(cpu, segment, address, mask: instruction.pointee.addressMask)
-        image.scatter(into: &cpu.state.fpu)
+        image.scatter(into: &cpu.state.fpu, hasSelectors: cpu.hasX87Selectors)
     }
 }
 
@@ -181,7 +186,7 @@ private func fnsave(_ cpu: CPU, _ instruction: InstructionReference) -> Status {
         image.gather(cpu.state.fpu)
         try image.store(cpu, segment, address, mask: mask)
         for index in 0..<8 {
-            try cpu.storeRegister(segment, (address &+ image.count &+ 10 * UInt64(index)) & mask, cpu.state.fpu[index])
+            try cpu.storeImageRegister(segment, (address &+ image.count &+ 10 * UInt64(index)) & mask, mask: mask, cpu.state.fpu[index])
         }
         cpu.state.fpu.initialize()
     }
@@ -197,10 +202,10 @@ private func frstor(_ cpu: CPU, _ instruction: InstructionReference) -> Status {
         try image.load(cpu, segment, address, mask: mask)
         var values = InlineArray<8, FloatingPointState.Register>(repeating: .zero)
         for index in 0..<8 {
-            values[index] = try cpu.loadRegister(segment, (address &+ image.count &+ 10 * UInt64(index)) & mask)
+            values[index] = try cpu.loadImageRegister(segment, (address &+ image.count &+ 10 * UInt64(index)) & mask, mask: mask)
         }
         let top = Int(image.fields[1] >> 11 & 7)
         for index in 0..<8 { cpu.state.fpu.registers[(top + index) & 7] = values[index] }
-        image.scatter(into: &cpu.state.fpu)
+        image.scatter(into: &cpu.state.fpu, hasSelectors: cpu.hasX87Selectors)
     }
 }

@@ -144,7 +144,7 @@ extension X87Environment {
             }
             return a.kind == .zero ? .invalid : infinity(isNegative: a.isNegative, denormal)
         }
-        if a.kind != .finite { return X87Result(a.register, denormal) }
+        if a.kind != .finite || b.kind == .zero { return X87Result(a.register, denormal) }
         var distance: Int32 = 0
         if b.kind == .finite, b.exponent >= X87Number.bias {
             // Beyond 2^16 every scaling over- or underflows, wrapped exponents included.

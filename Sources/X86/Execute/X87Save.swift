@@ -73,6 +73,9 @@ private func fxsave(_ cpu: CPU, _ instruction: InstructionReference) -> Status {
     }
 }
 
+/// FIP is loaded with bits 48 to 63 as bit 47.
+private func canonical(_ pointer: UInt64) -> UInt64 { UInt64(bitPattern: Int64(bitPattern: pointer << 16) >> 16) }
+
 private func fxrstor(_ cpu: CPU, _ instruction: InstructionReference) -> Status {
     cpu.attempt { () throws(Fault) -> Status in
         let area = try SaveArea(cpu, instruction, write: false)
@@ -91,7 +94,7 @@ private func fxrstor(_ cpu: CPU, _ instruction: InstructionReference) -> Status 
         fpu.loadTags { tags >> UInt8($0) & 1 == 0 }
         fpu.opcode = try area.load(6, as: UInt16.self) & 0x7FF
         if cpu.is64Bit, instruction.pointee.prefixes.contains(.rexW) {
-            fpu.instructionPointer = try area.load(8, as: UInt64.self)
+            fpu.instructionPointer = canonical(try area.load(8, as: UInt64.self))
             fpu.dataPointer = try area.load(16, as: UInt64.self)
             fpu.instructionSelector = 0
             fpu.dataSelector = 0
@@ -100,6 +103,10 @@ private func fxrstor(_ cpu: CPU, _ instruction: InstructionReference) -> Status 
             fpu.instructionSelector = try area.load(12, as: UInt16.self)
             fpu.dataPointer = UInt64(try area.load(16, as: UInt32.self))
             fpu.dataSelector = try area.load(20, as: UInt16.self)
+        }
+        if !cpu.hasX87Selectors {
+            fpu.instructionSelector = 0
+            fpu.dataSelector = 0
         }
         for half in 0..<2 * area.xmmCount { fpu.xmm[half] = try area.load(160 + 8 * UInt64(half), as: UInt64.self) }
         cpu.state.fpu = fpu

@@ -7,8 +7,11 @@ let x87TransferRows: [InstructionRow] =
         InstructionRow(ZYDIS_MNEMONIC_FILD, .fpu) { fild($0.cpu, $1.instruction) },
         InstructionRow(ZYDIS_MNEMONIC_FST, .fpu) { fst($0.cpu, $1.instruction, pops: false) },
         InstructionRow(ZYDIS_MNEMONIC_FSTP, .fpu) { fst($0.cpu, $1.instruction, pops: true) },
+        // Not in the manual; processors know it.
+        InstructionRow(ZYDIS_MNEMONIC_FSTPNCE, .fpu) { fstpnce($0.cpu, $1.instruction) },
         InstructionRow(ZYDIS_MNEMONIC_FIST, .fpu) { fist($0.cpu, $1.instruction, pops: false) },
         InstructionRow(ZYDIS_MNEMONIC_FISTP, .fpu) { fist($0.cpu, $1.instruction, pops: true) },
+        InstructionRow(ZYDIS_MNEMONIC_FISTTP, [.fpu, .sse3]) { fist($0.cpu, $1.instruction, pops: true, cuts: true) },
         InstructionRow(ZYDIS_MNEMONIC_FXCH, .fpu) { fxch($0.cpu, $1.instruction) },
     ]
 
@@ -51,14 +54,19 @@ extension CPU {
         Int(instruction.pointee.operands[operand].register)
     }
 
-    /// A floating-point operand of 4 or 8 bytes in memory.
-    func loadNumber(_ instruction: InstructionReference) throws(Fault) -> X87Number {
+    /// A floating-point operand of 4 or 8 bytes in memory; nil: a fault was left behind.
+    @inline(__always)
+    func loadNumberBits(_ instruction: InstructionReference, isSingle: Bool) -> UInt64? {
         let segment = Int(instruction.pointee.segment)
         let address = effectiveAddress(instruction)
-        if instruction.pointee.operands[0].size == 4 {
-            return X87Number(bits: UInt64(try loadChecked(segment, address, as: UInt32.self)), format: .single)
-        }
-        return X87Number(bits: try loadChecked(segment, address, as: UInt64.self), format: .double)
+        return isSingle ? load(segment, address, as: UInt32.self).map { UInt64($0) } : load(segment, address, as: UInt64.self)
+    }
+
+    /// A floating-point operand of 4 or 8 bytes in memory.
+    func loadNumber(_ instruction: InstructionReference) throws(Fault) -> X87Number {
+        let isSingle = instruction.pointee.operands[0].size == 4
+        guard let bits = loadNumberBits(instruction, isSingle: isSingle) else { throw core.pointee.fault }
+        return X87Number(bits: bits, format: isSingle ? .single : .double)
     }
 
     /// A signed integer operand of 2, 4 or 8 bytes in memory.
@@ -87,6 +95,26 @@ extension CPU {
         try storeChecked(segment, (address &+ 8) & mask, value.signExponent)
     }
 
+    /// A register in the image of FNSAVE, probed before. Alignment is checked for the image as a whole, whose fields have 2 or 4
+    /// bytes: ten bytes go in pieces that cannot fail it.
+    func storeImageRegister(_ segment: Int, _ address: UInt64, mask: UInt64, _ value: FloatingPointState.Register) throws(Fault) {
+        guard core.pointee.slowAccess else { return try storeRegister(segment, address, value) }
+        for piece: UInt64 in 0..<4 {
+            try storeChecked(segment, (address &+ 2 * piece) & mask, UInt16(truncatingIfNeeded: value.significand >> (16 * piece)))
+        }
+        try storeChecked(segment, (address &+ 8) & mask, value.signExponent)
+    }
+
+    func loadImageRegister(_ segment: Int, _ address: UInt64, mask: UInt64) throws(Fault) -> FloatingPointState.Register {
+        guard core.pointee.slowAccess else { return try loadRegister(segment, address) }
+        var value = FloatingPointState.Register.zero
+        for piece: UInt64 in 0..<4 {
+            value.significand |= UInt64(try loadChecked(segment, (address &+ 2 * piece) & mask, as: UInt16.self)) << (16 * piece)
+        }
+        value.signExponent = try loadChecked(segment, (address &+ 8) & mask, as: UInt16.self)
+        return value
+    }
+
     /// Stores the low bytes of `value` as wide as the memory operand is.
     func storeOperand(_ instruction: InstructionReference, _ value: UInt64) throws(Fault) {
         let segment = Int(instruction.pointee.segment)
@@ -100,20 +128,46 @@ extension CPU {
 }
 
 private func fld(_ cpu: CPU, _ instruction: InstructionReference) -> Status {
-    cpu.x87(instruction) { () throws(Fault) in
-        guard instruction.pointee.isMemory(0) else {
-            let index = cpu.stackIndex(instruction, 0)
-            guard cpu.state.fpu.isEmpty(index) else { return cpu.pushX87(instruction, X87Result(cpu.state.fpu[index])) }
-            if cpu.signalUnderflow(instruction) { cpu.state.fpu.push(.indefinite) }
-            return
-        }
-        if instruction.pointee.operands[0].size == 10 {
-            let value = try cpu.loadRegister(Int(instruction.pointee.segment), cpu.effectiveAddress(instruction))
-            return cpu.pushX87(instruction, X87Result(value))
-        }
-        let number = try cpu.loadNumber(instruction)
-        let exceptions: X87Exceptions = number.kind == .signalingNaN ? .invalid : number.isDenormal ? .denormal : []
-        cpu.pushX87(instruction, X87Result(number.register, exceptions))
+    if let status = cpu.x87Refusal(waits: true) { return status }
+    let size = instruction.pointee.operands[unchecked: 0].size
+    if !instruction.pointee.isMemory(0) {
+        let top = cpu.state.fpu.top
+        let number = (top &+ Int(instruction.pointee.operands[unchecked: 0].register)) & 7
+        guard cpu.state.fpu.isNormal(number), !cpu.state.fpu.isInUse((top &- 1) & 7) else { return fldRegister(cpu, instruction) }
+        cpu.state.fpu.pushNormal(cpu.state.fpu.registers[unchecked: number])
+        cpu.noteX87(isInexact: false, roundedUp: false)
+        return cpu.finishX87()
+    }
+    if size == 10 { return fldExtended(cpu, instruction) }
+    guard let bits = cpu.loadNumberBits(instruction, isSingle: size == 4) else { return Retire.fault }
+    if let value = X87Normal.register(bits, isSingle: size == 4), !cpu.state.fpu.isInUse((cpu.state.fpu.top &- 1) & 7) {
+        cpu.state.fpu.pushNormal(value)
+        cpu.noteX87(isInexact: false, roundedUp: false)
+        return cpu.finishX87()
+    }
+    let number = X87Number(bits: bits, format: size == 4 ? .single : .double)
+    let exceptions: X87Exceptions = number.kind == .signalingNaN ? .invalid : number.isDenormal ? .denormal : []
+    cpu.pushX87(instruction, X87Result(number.register, exceptions))
+    return cpu.finishX87()
+}
+
+@inline(never)
+private func fldRegister(_ cpu: CPU, _ instruction: InstructionReference) -> Status {
+    let index = cpu.stackIndex(instruction, 0)
+    if !cpu.state.fpu.isEmpty(index) {
+        cpu.pushX87(instruction, X87Result(cpu.state.fpu[index]))
+    } else if cpu.signalUnderflow(instruction) {
+        cpu.state.fpu.push(.indefinite)
+    }
+    return cpu.finishX87()
+}
+
+@inline(never)
+private func fldExtended(_ cpu: CPU, _ instruction: InstructionReference) -> Status {
+    cpu.attempt { () throws(Fault) -> Status in
+        let value = try cpu.loadRegister(Int(instruction.pointee.segment), cpu.effectiveAddress(instruction))
+        cpu.pushX87(instruction, X87Result(value))
+        return cpu.finishX87()
     }
 }
 
@@ -133,7 +187,35 @@ private func loadConstant(
     }
 }
 
+@inline(__always)
 private func fst(_ cpu: CPU, _ instruction: InstructionReference, pops: Bool) -> Status {
+    let top = cpu.state.fpu.top
+    guard cpu.isX87Plain, cpu.state.fpu.isNormal(top) else { return fstSlowly(cpu, instruction, pops: pops) }
+    let value = cpu.state.fpu.registers[unchecked: top]
+    let operand = instruction.pointee.operands[unchecked: 0]
+    if !instruction.pointee.isMemory(0) {
+        let number = (top &+ Int(operand.register)) & 7
+        cpu.state.fpu.registers[unchecked: number] = value
+        cpu.state.fpu.tag &= ~(3 &<< UInt16(truncatingIfNeeded: 2 &* number))
+        cpu.noteX87(isInexact: false, roundedUp: false)
+    } else {
+        guard operand.size != 10, let narrow = X87Normal.narrowed(value, isSingle: operand.size == 4) else {
+            return fstSlowly(cpu, instruction, pops: pops)
+        }
+        let segment = Int(instruction.pointee.segment)
+        let address = cpu.effectiveAddress(instruction)
+        let stored = operand.size == 4
+            ? cpu.store(segment, address, UInt32(truncatingIfNeeded: narrow.bits)) : cpu.store(segment, address, narrow.bits)
+        guard stored else { return Retire.fault }
+        cpu.noteX87(isInexact: narrow.isInexact, roundedUp: narrow.roundedUp)
+    }
+    if pops { cpu.state.fpu.popQuickly() }
+    return cpu.finishX87()
+}
+
+/// Any number in any environment.
+@inline(never)
+private func fstSlowly(_ cpu: CPU, _ instruction: InstructionReference, pops: Bool) -> Status {
     cpu.x87(instruction) { () throws(Fault) in
         let isEmpty = cpu.state.fpu.isEmpty(0)
         let value = isEmpty ? .indefinite : cpu.state.fpu[0]
@@ -143,13 +225,13 @@ private func fst(_ cpu: CPU, _ instruction: InstructionReference, pops: Bool) ->
             stored = cpu.signal(exceptions, c1: false, instruction)
             if stored { cpu.state.fpu[cpu.stackIndex(instruction, 0)] = value }
         } else if instruction.pointee.operands[0].size == 10 {
-            stored = try storeResult(cpu, instruction, exceptions, roundedUp: false) { () throws(Fault) in
+            stored = try cpu.storeX87(instruction, exceptions, roundedUp: false) { () throws(Fault) in
                 try cpu.storeRegister(Int(instruction.pointee.segment), cpu.effectiveAddress(instruction), value)
             }
         } else {
             let format: X87Format = instruction.pointee.operands[0].size == 4 ? .single : .double
             let narrow = cpu.x87Environment.narrow(X87Number(value), to: format)
-            stored = try storeResult(cpu, instruction, narrow.exceptions.union(exceptions), roundedUp: narrow.roundedUp) {
+            stored = try cpu.storeX87(instruction, narrow.exceptions.union(exceptions), roundedUp: narrow.roundedUp) {
                 () throws(Fault) in try cpu.storeOperand(instruction, narrow.bits)
             }
         }
@@ -157,25 +239,39 @@ private func fst(_ cpu: CPU, _ instruction: InstructionReference, pops: Bool) ->
     }
 }
 
-/// Stores a rounded operand by `store`, then signals; false: an unmasked exception, over- and underflow too, called the store
-/// off, and memory was not touched.
-private func storeResult(
-    _ cpu: CPU, _ instruction: InstructionReference, _ exceptions: X87Exceptions, roundedUp: Bool, _ store: () throws(Fault) -> Void
-) throws(Fault) -> Bool {
-    let unmasked = exceptions.subtracting(cpu.state.fpu.masks)
-    let proceeds = unmasked.isDisjoint(with: [.invalid, .overflow, .underflow])
-    if proceeds { try store() }
-    cpu.signal(proceeds ? exceptions : exceptions.subtracting(.precision), c1: proceeds && roundedUp, instruction)
-    return proceeds
+extension CPU {
+    /// Stores a rounded operand by `store`, then signals; false: an unmasked exception, over- and underflow too, called the store
+    /// off, and memory was not touched.
+    func storeX87(
+        _ instruction: InstructionReference, _ exceptions: X87Exceptions, roundedUp: Bool, _ store: () throws(Fault) -> Void
+    ) throws(Fault) -> Bool {
+        let unmasked = exceptions.subtracting(state.fpu.masks)
+        let proceeds = unmasked.isDisjoint(with: [.invalid, .overflow, .underflow])
+        if proceeds { try store() }
+        signal(proceeds ? exceptions : exceptions.subtracting(.precision), c1: proceeds && roundedUp, instruction)
+        return proceeds
+    }
 }
 
-private func fist(_ cpu: CPU, _ instruction: InstructionReference, pops: Bool) -> Status {
+/// FSTP that takes an empty ST(0) for nothing to store, and no exception.
+private func fstpnce(_ cpu: CPU, _ instruction: InstructionReference) -> Status {
+    cpu.x87(instruction) { () throws(Fault) in
+        if !cpu.state.fpu.isEmpty(0) { cpu.state.fpu[cpu.stackIndex(instruction, 0)] = cpu.state.fpu[0] }
+        cpu.state.fpu.pop()
+        cpu.state.fpu.setC1(false)
+    }
+}
+
+/// FISTTP cuts whatever rounding control says.
+private func fist(_ cpu: CPU, _ instruction: InstructionReference, pops: Bool, cuts: Bool = false) -> Status {
     cpu.x87(instruction) { () throws(Fault) in
         let isEmpty = cpu.state.fpu.isEmpty(0)
         let number = X87Number(isEmpty ? .indefinite : cpu.state.fpu[0])
-        var (value, exceptions, roundedUp) = cpu.x87Environment.integer(number, bits: 8 * UInt64(instruction.pointee.operands[0].size))
+        var environment = cpu.x87Environment
+        if cuts { environment.mode = .zero }
+        var (value, exceptions, roundedUp) = environment.integer(number, bits: 8 * UInt64(instruction.pointee.operands[0].size))
         if isEmpty { exceptions = [.invalid, .stackFault] }
-        let stored = try storeResult(cpu, instruction, exceptions, roundedUp: roundedUp) { () throws(Fault) in
+        let stored = try cpu.storeX87(instruction, exceptions, roundedUp: roundedUp) { () throws(Fault) in
             try cpu.storeOperand(instruction, UInt64(bitPattern: value))
         }
         if stored, pops { cpu.state.fpu.pop() }
@@ -183,7 +279,16 @@ private func fist(_ cpu: CPU, _ instruction: InstructionReference, pops: Bool) -
 }
 
 private func fxch(_ cpu: CPU, _ instruction: InstructionReference) -> Status {
-    cpu.x87(instruction) { () throws(Fault) in
+    let top = cpu.state.fpu.top
+    let number = (top &+ Int(instruction.pointee.operands[unchecked: 0].register)) & 7
+    if cpu.isX87Plain, cpu.state.fpu.isNormal(top), cpu.state.fpu.isNormal(number) {
+        let value = cpu.state.fpu.registers[unchecked: top]
+        cpu.state.fpu.registers[unchecked: top] = cpu.state.fpu.registers[unchecked: number]
+        cpu.state.fpu.registers[unchecked: number] = value
+        cpu.noteX87(isInexact: false, roundedUp: false)
+        return cpu.finishX87()
+    }
+    return cpu.x87(instruction) { () throws(Fault) in
         let index = cpu.stackIndex(instruction, 0)
         if cpu.state.fpu.isEmpty(0) || cpu.state.fpu.isEmpty(index) {
             guard cpu.signalUnderflow(instruction) else { return }

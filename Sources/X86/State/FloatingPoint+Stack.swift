@@ -94,11 +94,15 @@ extension FloatingPointState {
 
     var flags: X87Exceptions { X87Exceptions(rawValue: status) }
 
-    /// ES and B always follow from flags and masks.
+    /// ES and B always follow from flags and masks. With the exception FERR# ends, and with that IGNNE#.
     mutating func refreshSummary() {
         let pending = !flags.intersection(.maskable).subtracting(masks).isEmpty
         let bits = X87Status.errorSummary | X87Status.busy
         status = pending ? status | bits : status & ~bits
+        if !pending {
+            signalsError = false
+            ignoresError = false
+        }
     }
 
     mutating func setControl(_ value: UInt16) {
@@ -117,7 +121,7 @@ extension FloatingPointState {
     /// The state after FNINIT; registers keep their contents (Intel SDM Vol. 2A, FINIT).
     mutating func initialize() {
         control = 0x37F
-        status = 0
+        setStatus(0)
         tag = 0xFFFF
         opcode = 0
         instructionSelector = 0

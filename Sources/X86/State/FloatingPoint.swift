@@ -27,6 +27,10 @@ package struct FloatingPointState: Fields {
     package var dataSelector: UInt16 = 0
     package var instructionPointer: UInt64 = 0
     package var dataPointer: UInt64 = 0
+    /// FERR# is active: a waiting instruction met the pending exception while CR0.NE was clear.
+    package var signalsError = false
+    /// IGNNE# is active: waiting instructions run although an exception is pending.
+    package var ignoresError = false
     package var mxcsr: UInt32 = 0x1F80
     /// XMM0 to XMM15, low and high halves alternating.
     package var xmm = InlineArray<32, UInt64>(repeating: 0)
@@ -43,6 +47,8 @@ package struct FloatingPointState: Fields {
         visitor.integer("fds", &dataSelector)
         visitor.integer("fip", &instructionPointer)
         visitor.integer("fdp", &dataPointer)
+        visitor.bool("ferr", &signalsError)
+        visitor.bool("ignne", &ignoresError)
         visitor.integer("mxcsr", &mxcsr)
         for index in 0..<16 {
             visitor.begin("xmm", index: index)
