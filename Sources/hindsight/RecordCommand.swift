@@ -17,6 +17,7 @@ struct RecordCommand: ParsableCommand {
               hindsight record --kernel vmlinuz --initrd initrd.gz \\
                   --append console=ttyS0 --output boot.hst
               hindsight record --flat guest.bin@0x100000 --until 1.5s --json
+              hindsight record --bios /usr/share/seabios/bios-256k.bin --until 2s
 
             INPUT SCRIPTS
               A line says when, then what. A time is one since power-on; +TIME is

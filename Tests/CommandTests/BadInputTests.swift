@@ -86,14 +86,13 @@ import Testing
         try expectRefused(folder, "\(guest) --cpu z80", "unknown CPU model \"z80\"; there are i486, i686, x86-64-v1, x86-64-v2")
     }
 
-    @Test("A file that is no ROM by its size, and options that go with no BIOS")
+    @Test("A file that is no ROM by its size")
     func bios() throws {
         let folder = try Folder()
         try folder.write("small", [UInt8](repeating: 0, count: 4096))
         try folder.write("odd", [UInt8](repeating: 0, count: 65_537))
         try expectRefused(folder, "--bios small", "a ROM of 4096 bytes does not fit: it has 64 KiB to 16 MiB, a multiple of 4 KiB")
         try expectRefused(folder, "--bios odd", "a ROM of 65537 bytes does not fit")
-        try expectRefused(folder, "--bios small --append x", "--append goes with --kernel or --multiboot.")
     }
 
     @Test("Flat binaries where no memory is")

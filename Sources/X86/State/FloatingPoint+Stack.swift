@@ -38,7 +38,7 @@ extension FloatingPointState {
     static let emptyTag: UInt16 = 3
 
     /// The physical number of ST(0).
-    var top: Int {
+    package var top: Int {
         get { Int(status >> 11 & 7) }
         set { status = status & ~(7 << 11) | UInt16(truncatingIfNeeded: newValue & 7) << 11 }
     }
@@ -81,7 +81,7 @@ extension FloatingPointState {
     }
 
     /// The tag byte of FXSAVE: one bit a physical register, set where it is in use (Intel SDM Vol. 2A, FXSAVE).
-    var abridgedTag: UInt8 {
+    package var abridgedTag: UInt8 {
         var result: UInt8 = 0
         for number in 0..<8 where tag(ofPhysical: number) != Self.emptyTag { result |= 1 << UInt8(number) }
         return result
