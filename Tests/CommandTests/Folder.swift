@@ -73,8 +73,8 @@ enum Guest {
     static let halt: [UInt8] = [0xFA, 0xF4]
     /// mov al, 1; out 92H, al
     static let reset: [UInt8] = [0xB0, 0x01, 0xE6, 0x92]
-    /// fsin, which belongs to a later whole of this project
-    static let unimplemented: [UInt8] = [0xD9, 0xFE]
+    /// Sets IA32_DEBUGCTL.LBR.
+    static let unimplemented: [UInt8] = [0xB9, 0xD9, 0x01, 0, 0, 0xB8, 0x01, 0, 0, 0, 0x31, 0xD2, 0x0F, 0x30]
 }
 
 extension Folder {

@@ -42,7 +42,7 @@ struct SystemGuest {
 
     init(mode: Mode) throws {
         self.mode = mode
-        processor = Processor(model: .x8664v1, memory: try PhysicalMemory(byteCount: 4 << 20))
+        processor = Processor(model: .x8664v2, memory: try PhysicalMemory(byteCount: 4 << 20))
         processor.bus = bus
         engine = Interpreter(processor)
     }

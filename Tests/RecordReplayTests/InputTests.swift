@@ -155,11 +155,13 @@ import X86
         try piped([1, 2, 3], closed: true) { (input, _) throws in
             #expect(input.nextPause(after: Position(5)) == Position(1_000_005))
             #expect(input.events(at: .zero, now: .zero) == [.serial(port: 0, bytes: [1, 2, 3])])
-            // The end is seen once the line has had its time.
+            #expect(input.nextPause(after: Position(10)) == Position(1_000_000))
+            // The end is seen at the next poll, once the line has had its time.
             let later = VirtualTime(nanoseconds: VirtualTime.second)
-            #expect(input.events(at: Position(10), now: later).isEmpty)
-            #expect(input.nextPause(after: Position(10)) == .max)
-            #expect(input.idle(at: Position(10), now: later, until: nil) == .closed)
+            let poll = Position(1_000_000)
+            #expect(input.events(at: poll, now: later).isEmpty)
+            #expect(input.nextPause(after: poll) == .max)
+            #expect(input.idle(at: poll, now: later, until: nil) == .closed)
         }
     }
 
@@ -186,7 +188,9 @@ import X86
             var taken = 0
             var milliseconds: UInt64 = 0
             while taken < 1000, milliseconds < 1000 {
-                for event in input.events(at: .zero, now: VirtualTime(nanoseconds: milliseconds * 1_000_000)) { taken += event.outsideBytes }
+                let nanoseconds = milliseconds * 1_000_000
+                let events = input.events(at: Position(nanoseconds), now: VirtualTime(nanoseconds: nanoseconds))
+                for event in events { taken += event.outsideBytes }
                 milliseconds += 1
             }
             // 1000 bytes of 10 bits at 115,200 baud take 86.8 ms; the first share is free.

@@ -144,7 +144,7 @@ struct MachineObservationTests {
         #expect(
             rung.chips.map(\.name) == [
                 "machine", "PIC", "PIT", "RTC", "UART COM1", "UART COM2", "PS2Controller", "PCIHost", "ACPIPower", "SystemControl",
-                "DebugConsole", "DebugExit", "VGA",
+                "DebugConsole", "CoprocessorError", "DebugExit", "VGA",
             ])
         #expect(rung.memory.count == 3)
         #expect(rung.memory[0] != .zeroRange)

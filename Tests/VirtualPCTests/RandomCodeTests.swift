@@ -29,6 +29,6 @@ struct RandomCodeTests {
         #expect(outcomes.values.reduce(0, +) == Self.programs)
         // The shares show that the bytes ran in the mode that they were meant for: faults that nobody catches end a run at once.
         #expect(outcomes["until", default: 0] > Self.programs / 5, "\(outcomes)")
-        #expect(outcomes.count > 2, "random programs end in more ways than one: \(outcomes)")
+        #expect(outcomes.count > 1, "random programs end in more ways than one: \(outcomes)")
     }
 }

@@ -101,7 +101,7 @@ struct PackedIntegerTests {
                 state.gpr[GPR.rdi] = 0x3000
                 state.fpu.control = 0x37F
                 state.fpu.tag = 0xFFFF
-                state.fpu.top = 3
+                state.fpu.status = 3 << 11
                 state.fpu.registers[0] = .init(significand: 0x8877_6655_4433_2211, signExponent: 0)
                 state.fpu.registers[1] = .init(significand: mask, signExponent: 0)
             }
@@ -111,13 +111,13 @@ struct PackedIntegerTests {
         let stored = try run(mask: 0x7F7F_7F7F_8000_FF80)
         #expect(stored.vector == nil)
         #expect(stored.read64(0x3000) == 0x4400_2211)
-        #expect(stored.state.fpu.abridgedTag == 0xFF)
-        #expect(stored.state.fpu.top == 0)
+        #expect((0..<8).allSatisfy { stored.state.fpu.tag >> UInt16(2 * $0) & 3 != 3 })
+        #expect(stored.state.fpu.status == 0)
         let faulting = try run(mask: 0x0000_0080_8000_FF80)
         #expect(faulting.vector == 13)
         #expect(faulting.read64(0x3000) == 0)
         #expect(faulting.state.fpu.tag == 0xFFFF)
-        #expect(faulting.state.fpu.top == 3)
+        #expect(faulting.state.fpu.status == 3 << 11)
     }
 
     @Test("MMX instructions that fault leave the x87 registers as they were")
@@ -129,11 +129,11 @@ struct PackedIntegerTests {
             state.gpr[GPR.rax] = 0x3000
             state.fpu.control = 0x37F
             state.fpu.tag = 0xFFFF
-            state.fpu.top = 5
+            state.fpu.status = 5 << 11
         }
         guest.run()
         #expect(guest.vector == 13)
         #expect(guest.state.fpu.tag == 0xFFFF)
-        #expect(guest.state.fpu.top == 5)
+        #expect(guest.state.fpu.status == 5 << 11)
     }
 }

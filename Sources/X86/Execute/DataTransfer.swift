@@ -224,7 +224,9 @@ private func cmpxchg16b(_ cpu: CPU, _ instruction: InstructionReference) -> Stat
     cpu.attempt { () throws(Fault) -> Status in
         let segment = Int(instruction.pointee.segment)
         let address = cpu.effectiveAddress(instruction)
-        guard try cpu.linearAddress(segment, address, count: 16, write: true) & 15 == 0 else { throw .generalProtection(0) }
+        // Alignment comes before what the segment forbids: #GP(0) where that would be #SS(0).
+        let base = segment >= SegmentIndex.fs ? cpu.state.segments[segment].base : 0
+        if (base &+ address) & 15 != 0 { throw .generalProtection(0) }
         try cpu.probe(segment, address, count: 16, write: true)
         let low = try cpu.loadChecked(segment, address, as: UInt64.self)
         let high = try cpu.loadChecked(segment, address &+ 8, as: UInt64.self)
