@@ -35,6 +35,11 @@ enum Ruled {
             let of = Flags.of.rawValue
             result.registers.rflags = result.registers.rflags & ~of | ours.registers.rflags & of
         }
+        // R12: leaving 64-bit mode leaves the upper half of RSP undefined; ours stays (Undefined.md).
+        let low: UInt64 = 0xffff_ffff
+        if host.registers.cs != trial.registers.cs, host.registers.cs == ours.registers.cs, host.registers.gpr[4] == ours.registers.gpr[4] & low {
+            result.registers.gpr[4] = ours.registers.gpr[4]
+        }
         if disassembly.isTranscendental { approximate(&result, ours, trial) }
         return result
     }

@@ -182,7 +182,7 @@ extension Setup {
             let selector = codeSelector(&random)
             let size = Int(disassembly.operand(0).size) / 8 - 2
             write(address, destination &- Sandbox.codeBase(selector), size)
-            write(address + UInt64(size), UInt64(selector), 2)
+            write(address &+ UInt64(size), UInt64(selector), 2)
         } else {
             write(address, destination &- codeBase, Int(disassembly.operand(0).size) / 8)
         }

@@ -4,7 +4,7 @@ func farReturn(_ cpu: CPU, _ instruction: InstructionReference) -> Status {
         let size = UInt64(instruction.pointee.operandSize)
         // CA has an immediate, CB leaves it 0.
         let released = instruction.pointee.immediate & 0xFFFF
-        let rip = try cpu.stackItem(0, size: size)
+        var rip = try cpu.stackItem(0, size: size)
         // Of the selector's slot only the selector is read, as by POP (Undefined.md).
         let selector = UInt16(truncatingIfNeeded: try cpu.stackItem(size, size: 2))
         guard cpu.usesDescriptors else {
@@ -15,6 +15,8 @@ func farReturn(_ cpu: CPU, _ instruction: InstructionReference) -> Status {
             return Retire.branched
         }
         let code = try cpu.returnCode(selector)
+        // Compatibility mode takes the low half of a 64-bit pointer (Undefined.md).
+        if cpu.isLongMode, !code.rights.long { rip &= 0xFFFF_FFFF }
         let level = UInt8(truncatingIfNeeded: selector & 3)
         if level == cpu.state.cpl {
             try cpu.checkTarget(rip, in: code)
