@@ -22,10 +22,11 @@ let package = Package(
         .target(
             name: "RecordReplay",
             dependencies: ["TraceFormat", .product(name: "SystemPackage", package: "swift-system")]),
+        .target(name: "Analysis", dependencies: ["RecordReplay"]),
         .executableTarget(
             name: "hindsight",
             dependencies: [
-                "RecordReplay", "Guests",
+                "Analysis", "RecordReplay", "Guests",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 

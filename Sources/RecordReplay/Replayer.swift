@@ -11,14 +11,15 @@ package final class Replayer: EventSource {
     private var next: StampedEvent?
     private let console: any ConsoleSink
     /// An event that does not fit, where the machine was, and why.
-    private(set) var misfit: (event: StampedEvent, at: Position, reason: String)?
+    package private(set) var misfit: (event: StampedEvent, at: Position, reason: String)?
     /// What kept the trace from being read.
-    private(set) var failure: TraceError?
+    package private(set) var failure: TraceError?
 
-    init(_ cursor: TraceCursor<EventDecoder>, console: any ConsoleSink) {
+    /// - Parameter start: where the machine stands; events of earlier positions have been given.
+    package init(_ cursor: TraceCursor<EventDecoder>, from start: Position = .zero, console: any ConsoleSink = NoConsole()) {
         self.cursor = cursor
         self.console = console
-        advance()
+        repeat { advance() } while next.map { $0.stamp.position < start } ?? false
     }
 
     package var wantsStop: Bool { misfit != nil || failure != nil }

@@ -5,32 +5,32 @@ import CZydis
 let sseArithmeticRows: [InstructionRow] = [
     InstructionRow(ZYDIS_MNEMONIC_ADDPS, .sse) { packed($0.cpu, $1.instruction, HOST_ADDPS) },
     InstructionRow(ZYDIS_MNEMONIC_ADDPD, .sse2) { packed($0.cpu, $1.instruction, HOST_ADDPD) },
-    InstructionRow(ZYDIS_MNEMONIC_ADDSS, .sse) { scalar($0.cpu, $1.instruction, HOST_ADDSS, UInt32.self) },
-    InstructionRow(ZYDIS_MNEMONIC_ADDSD, .sse2) { scalar($0.cpu, $1.instruction, HOST_ADDSD, UInt64.self) },
+    InstructionRow(ZYDIS_MNEMONIC_ADDSS, .sse) { scalarFloatingPoint($0.cpu, $1.instruction, HOST_ADDSS, UInt32.self) },
+    InstructionRow(ZYDIS_MNEMONIC_ADDSD, .sse2) { scalarFloatingPoint($0.cpu, $1.instruction, HOST_ADDSD, UInt64.self) },
     InstructionRow(ZYDIS_MNEMONIC_SUBPS, .sse) { packed($0.cpu, $1.instruction, HOST_SUBPS) },
     InstructionRow(ZYDIS_MNEMONIC_SUBPD, .sse2) { packed($0.cpu, $1.instruction, HOST_SUBPD) },
-    InstructionRow(ZYDIS_MNEMONIC_SUBSS, .sse) { scalar($0.cpu, $1.instruction, HOST_SUBSS, UInt32.self) },
-    InstructionRow(ZYDIS_MNEMONIC_SUBSD, .sse2) { scalar($0.cpu, $1.instruction, HOST_SUBSD, UInt64.self) },
+    InstructionRow(ZYDIS_MNEMONIC_SUBSS, .sse) { scalarFloatingPoint($0.cpu, $1.instruction, HOST_SUBSS, UInt32.self) },
+    InstructionRow(ZYDIS_MNEMONIC_SUBSD, .sse2) { scalarFloatingPoint($0.cpu, $1.instruction, HOST_SUBSD, UInt64.self) },
     InstructionRow(ZYDIS_MNEMONIC_MULPS, .sse) { packed($0.cpu, $1.instruction, HOST_MULPS) },
     InstructionRow(ZYDIS_MNEMONIC_MULPD, .sse2) { packed($0.cpu, $1.instruction, HOST_MULPD) },
-    InstructionRow(ZYDIS_MNEMONIC_MULSS, .sse) { scalar($0.cpu, $1.instruction, HOST_MULSS, UInt32.self) },
-    InstructionRow(ZYDIS_MNEMONIC_MULSD, .sse2) { scalar($0.cpu, $1.instruction, HOST_MULSD, UInt64.self) },
+    InstructionRow(ZYDIS_MNEMONIC_MULSS, .sse) { scalarFloatingPoint($0.cpu, $1.instruction, HOST_MULSS, UInt32.self) },
+    InstructionRow(ZYDIS_MNEMONIC_MULSD, .sse2) { scalarFloatingPoint($0.cpu, $1.instruction, HOST_MULSD, UInt64.self) },
     InstructionRow(ZYDIS_MNEMONIC_DIVPS, .sse) { packed($0.cpu, $1.instruction, HOST_DIVPS) },
     InstructionRow(ZYDIS_MNEMONIC_DIVPD, .sse2) { packed($0.cpu, $1.instruction, HOST_DIVPD) },
-    InstructionRow(ZYDIS_MNEMONIC_DIVSS, .sse) { scalar($0.cpu, $1.instruction, HOST_DIVSS, UInt32.self) },
-    InstructionRow(ZYDIS_MNEMONIC_DIVSD, .sse2) { scalar($0.cpu, $1.instruction, HOST_DIVSD, UInt64.self) },
+    InstructionRow(ZYDIS_MNEMONIC_DIVSS, .sse) { scalarFloatingPoint($0.cpu, $1.instruction, HOST_DIVSS, UInt32.self) },
+    InstructionRow(ZYDIS_MNEMONIC_DIVSD, .sse2) { scalarFloatingPoint($0.cpu, $1.instruction, HOST_DIVSD, UInt64.self) },
     InstructionRow(ZYDIS_MNEMONIC_MINPS, .sse) { packed($0.cpu, $1.instruction, HOST_MINPS) },
     InstructionRow(ZYDIS_MNEMONIC_MINPD, .sse2) { packed($0.cpu, $1.instruction, HOST_MINPD) },
-    InstructionRow(ZYDIS_MNEMONIC_MINSS, .sse) { scalar($0.cpu, $1.instruction, HOST_MINSS, UInt32.self) },
-    InstructionRow(ZYDIS_MNEMONIC_MINSD, .sse2) { scalar($0.cpu, $1.instruction, HOST_MINSD, UInt64.self) },
+    InstructionRow(ZYDIS_MNEMONIC_MINSS, .sse) { scalarFloatingPoint($0.cpu, $1.instruction, HOST_MINSS, UInt32.self) },
+    InstructionRow(ZYDIS_MNEMONIC_MINSD, .sse2) { scalarFloatingPoint($0.cpu, $1.instruction, HOST_MINSD, UInt64.self) },
     InstructionRow(ZYDIS_MNEMONIC_MAXPS, .sse) { packed($0.cpu, $1.instruction, HOST_MAXPS) },
     InstructionRow(ZYDIS_MNEMONIC_MAXPD, .sse2) { packed($0.cpu, $1.instruction, HOST_MAXPD) },
-    InstructionRow(ZYDIS_MNEMONIC_MAXSS, .sse) { scalar($0.cpu, $1.instruction, HOST_MAXSS, UInt32.self) },
-    InstructionRow(ZYDIS_MNEMONIC_MAXSD, .sse2) { scalar($0.cpu, $1.instruction, HOST_MAXSD, UInt64.self) },
+    InstructionRow(ZYDIS_MNEMONIC_MAXSS, .sse) { scalarFloatingPoint($0.cpu, $1.instruction, HOST_MAXSS, UInt32.self) },
+    InstructionRow(ZYDIS_MNEMONIC_MAXSD, .sse2) { scalarFloatingPoint($0.cpu, $1.instruction, HOST_MAXSD, UInt64.self) },
     InstructionRow(ZYDIS_MNEMONIC_SQRTPS, .sse) { packed($0.cpu, $1.instruction, HOST_SQRTPS) },
     InstructionRow(ZYDIS_MNEMONIC_SQRTPD, .sse2) { packed($0.cpu, $1.instruction, HOST_SQRTPD) },
-    InstructionRow(ZYDIS_MNEMONIC_SQRTSS, .sse) { scalar($0.cpu, $1.instruction, HOST_SQRTSS, UInt32.self) },
-    InstructionRow(ZYDIS_MNEMONIC_SQRTSD, .sse2) { scalar($0.cpu, $1.instruction, HOST_SQRTSD, UInt64.self) },
+    InstructionRow(ZYDIS_MNEMONIC_SQRTSS, .sse) { scalarFloatingPoint($0.cpu, $1.instruction, HOST_SQRTSS, UInt32.self) },
+    InstructionRow(ZYDIS_MNEMONIC_SQRTSD, .sse2) { scalarFloatingPoint($0.cpu, $1.instruction, HOST_SQRTSD, UInt64.self) },
 ]
 
 /// Destination and source are whole registers, or the source is 16 bytes of memory.
@@ -45,9 +45,9 @@ private func packed(_ cpu: CPU, _ instruction: InstructionReference, _ operation
     return Retire.next
 }
 
-/// The source is the low part of a register, or memory of that size.
+/// An operation whose source is the low part of a register, or memory of that size; it says what the rest of the destination becomes.
 @inline(__always)
-private func scalar<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _ operation: HostFloatOperation, _: W.Type) -> Status {
+func scalarFloatingPoint<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _ operation: HostFloatOperation, _: W.Type) -> Status {
     if let refusal = cpu.sseRefusal() { return refusal }
     let destination = instruction.pointee.operands[unchecked: 0].register
     guard let b = cpu.readScalar(instruction, 1, as: W.self),

@@ -3,12 +3,12 @@ import CZydis
 
 /// Conversions between packed formats, and between scalar ones (Intel SDM Vol. 1 11.4.1.6, 10.4.4).
 let sseConversionRows: [InstructionRow] = [
-    InstructionRow(ZYDIS_MNEMONIC_CVTSS2SD, .sse2) { convert($0.cpu, $1.instruction, HOST_CVTSS2SD, UInt32.self) },
-    InstructionRow(ZYDIS_MNEMONIC_CVTSD2SS, .sse2) { convert($0.cpu, $1.instruction, HOST_CVTSD2SS, UInt64.self) },
-    InstructionRow(ZYDIS_MNEMONIC_CVTPS2PD, .sse2) { convert($0.cpu, $1.instruction, HOST_CVTPS2PD, UInt64.self) },
+    InstructionRow(ZYDIS_MNEMONIC_CVTSS2SD, .sse2) { scalarFloatingPoint($0.cpu, $1.instruction, HOST_CVTSS2SD, UInt32.self) },
+    InstructionRow(ZYDIS_MNEMONIC_CVTSD2SS, .sse2) { scalarFloatingPoint($0.cpu, $1.instruction, HOST_CVTSD2SS, UInt64.self) },
+    InstructionRow(ZYDIS_MNEMONIC_CVTPS2PD, .sse2) { scalarFloatingPoint($0.cpu, $1.instruction, HOST_CVTPS2PD, UInt64.self) },
     InstructionRow(ZYDIS_MNEMONIC_CVTPD2PS, .sse2) { convertVector($0.cpu, $1.instruction, HOST_CVTPD2PS) },
     InstructionRow(ZYDIS_MNEMONIC_CVTDQ2PS, .sse2) { convertVector($0.cpu, $1.instruction, HOST_CVTDQ2PS) },
-    InstructionRow(ZYDIS_MNEMONIC_CVTDQ2PD, .sse2) { convert($0.cpu, $1.instruction, HOST_CVTDQ2PD, UInt64.self) },
+    InstructionRow(ZYDIS_MNEMONIC_CVTDQ2PD, .sse2) { scalarFloatingPoint($0.cpu, $1.instruction, HOST_CVTDQ2PD, UInt64.self) },
     InstructionRow(ZYDIS_MNEMONIC_CVTPS2DQ, .sse2) { convertVector($0.cpu, $1.instruction, HOST_CVTPS2DQ) },
     InstructionRow(ZYDIS_MNEMONIC_CVTTPS2DQ, .sse2) { convertVector($0.cpu, $1.instruction, HOST_CVTTPS2DQ) },
     InstructionRow(ZYDIS_MNEMONIC_CVTPD2DQ, .sse2) { convertVector($0.cpu, $1.instruction, HOST_CVTPD2DQ) },
@@ -20,18 +20,6 @@ let sseConversionRows: [InstructionRow] = [
     InstructionRow(ZYDIS_MNEMONIC_CVTPD2PI, .sse2) { convertToMMX($0.cpu, $1.instruction, HOST_CVTPD2DQ) },
     InstructionRow(ZYDIS_MNEMONIC_CVTTPD2PI, .sse2) { convertToMMX($0.cpu, $1.instruction, HOST_CVTTPD2DQ) },
 ]
-
-/// From the low part of a register or as many bytes of memory. Scalar forms keep the rest of the destination.
-@inline(__always)
-private func convert<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _ operation: HostFloatOperation, _: W.Type) -> Status {
-    if let refusal = cpu.sseRefusal() { return refusal }
-    let destination = instruction.pointee.operands[unchecked: 0].register
-    guard let b = cpu.readScalar(instruction, 1, as: W.self),
-        let result = cpu.floatingPoint(operation, cpu.xmm(destination), Vector(UInt64(truncatingIfNeeded: b), 0))
-    else { return Retire.fault }
-    cpu.setXMM(destination, result)
-    return Retire.next
-}
 
 @inline(__always)
 private func convertVector(_ cpu: CPU, _ instruction: InstructionReference, _ operation: HostFloatOperation) -> Status {
