@@ -127,7 +127,8 @@ package final class ACPIPower: RegisterDevice {
         case Register.pm1Enable: return half(state.enable)
         case Register.pm1Control: return half(state.control)
         case Register.timer, Register.timer + 2:
-            let ticks = Ticks.count(in: now.nanoseconds, frequency: Self.frequency) & (1 << Self.counterBits - 1)
+            let ahead: UInt64 = PlantedFault.timerAheadAfterHour.isPlanted && now.nanoseconds >= 3600 * VirtualTime.second ? 1 : 0
+            let ticks = (Ticks.count(in: now.nanoseconds, frequency: Self.frequency) + ahead) & (1 << Self.counterBits - 1)
             return ticks >> (8 * (offset & 3)) & 0xFF
         case Register.gpe0Enable: return half(state.gpe0Enable)
         default: return 0

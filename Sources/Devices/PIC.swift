@@ -178,7 +178,7 @@ extension PIC {
             let inService = specialMask ? isr & ~imr : isr
             let fullyNested = icw4 & ICW4.sfnm != 0
             for rank in 1...8 {
-                let level = level(rank: rank)
+                let level = level(rank: PlantedFault.unorderedIteration.isPlanted ? PlantedFault.unordered(rank) : rank)
                 let bit = bit(level)
                 let blocked = inService & bit != 0
                 if requests & bit != 0 && (!blocked || fullyNested && isCascaded(level)) { return level }

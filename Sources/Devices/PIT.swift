@@ -55,7 +55,7 @@ package final class PIT: RegisterDevice {
 
     package var nextDeadline: VirtualTime? {
         guard let pulse = state.nextPulse else { return nil }
-        return VirtualTime(nanoseconds: Ticks.nanoseconds(for: pulse, frequency: Self.frequency))
+        return VirtualTime(nanoseconds: Ticks.nanoseconds(for: pulse, frequency: Self.frequency) + (PlantedFault.lateInterrupt.isPlanted ? 1 : 0))
     }
 
     package func expire(at deadline: VirtualTime) { driveOutput(at: Self.clock(deadline)) }
@@ -66,6 +66,7 @@ package final class PIT: RegisterDevice {
     }
 
     package func read(_ offset: UInt64, width: Int, now: VirtualTime) -> UInt64 {
+        let now = PlantedFault.hostClockInChip.isPlanted ? now.advanced(byNanoseconds: PlantedFault.hostNumber % 1_000_000) : now
         let clock = Self.clock(now)
         switch offset {
         case 0...2: return UInt64(state.counters[Int(offset)].read(at: clock))

@@ -83,6 +83,7 @@ package final class RTC: RegisterDevice {
 
     package func read(_ offset: UInt64, width: Int, now: VirtualTime) -> UInt64 {
         guard offset == 1 else { return 0xFF }
+        let now = PlantedFault.hostCalendar.isPlanted ? VirtualTime(nanoseconds: PlantedFault.hostNumber) : now
         let register = Int(state.index & 0x7F)
         switch register {
         case Register.a: return UInt64(state.a | (state.isUpdating(at: now) ? A.uip : 0))

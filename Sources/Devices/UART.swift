@@ -114,7 +114,7 @@ package final class UART: RegisterDevice {
             visitor.bytes("line", &waiting, limit: UART.lineLimit)
             line = waiting[...]
             visitor.time("arrival", &arrival)
-            visitor.time("timeout", &timeout)
+            if !PlantedFault.fieldLeftOut.isPlanted { visitor.time("timeout", &timeout) }
             visitor.group("output", &output)
         }
 
@@ -170,7 +170,7 @@ package final class UART: RegisterDevice {
             if line.isEmpty || fifo.count >= capacity || !isReady {
                 arrival = nil
             } else if arrival == nil {
-                arrival = now.advanced(byNanoseconds: characterTime)
+                arrival = now.advanced(byNanoseconds: characterTime - (PlantedFault.earlyInterrupt.isPlanted ? 1 : 0))
             }
         }
 

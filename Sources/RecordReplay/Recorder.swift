@@ -55,9 +55,9 @@ package final class Recorder: EventSource {
             events.removeSubrange((end + 1)...)
             hasStopped = true
         }
-        for event in events {
+        for event in events where !PlantedFault.lostEvent.isPlanted || position.rawValue % 8 != 3 {
             attempt { (writer) throws(TraceError) in
-                let stamp = Stamp(position: position, time: now, sequence: sequence)
+                let stamp = Stamp(position: position, time: PlantedFault.wrongStamp.isPlanted ? now.advanced(byNanoseconds: 1) : now, sequence: sequence)
                 try writer.append(StampedEvent(stamp: stamp, event: event))
             }
             sequence += 1

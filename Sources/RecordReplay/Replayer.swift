@@ -40,6 +40,7 @@ package final class Replayer: EventSource {
                 break
             }
         }
+        if PlantedFault.reorderedEvents.isPlanted { events.reverse() }
         return events
     }
 

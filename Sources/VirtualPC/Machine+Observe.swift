@@ -5,6 +5,7 @@ import X86
 extension Machine {
     /// The whole state at this boundary as registers and hashes.
     package func rung() -> Rung {
+        if PlantedFault.disturbingRung.isPlanted { clock.idle += 1 }
         var registers = FieldWriter()
         walkProcessor(&registers)
         var chips = [ChipDigest(name: "machine", digest: digest { walkMachine(&$0) })]
@@ -52,7 +53,7 @@ extension Machine {
             throw .snapshotState(error)
         }
         snapshot.forEachPage { number, bytes in memory.setPage(Int(number), bytes) }
-        board.drive(a20Gate)
+        if !PlantedFault.undrivenWires.isPlanted { board.drive(a20Gate) }
         processor.restored()
     }
 

@@ -42,7 +42,8 @@ extension Machine {
             if let deadline { budget = min(budget, clock.firstPosition(reaching: deadline)) }
             precondition(budget > position, "a pause or a deadline lies ahead")
             switch engine.run(until: budget) {
-            case .position, .attention: continue
+            case .position, .attention:
+                if PlantedFault.accumulatedTime.isPlanted { clock.idle += 1 }
             case .halted:
                 if let stop = idle(until: time, source: source) { return stop }
             case .tripleFault: return .ended(.tripleFault, detail: "triple fault at \(instructionPointer)")

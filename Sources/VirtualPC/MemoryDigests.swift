@@ -48,7 +48,7 @@ final class MemoryDigests {
             pages[range][2 * index + 1] = digest.high
             if stale.last != range { stale.append(range) }
         }
-        for range in stale {
+        for range in stale where !PlantedFault.rangeLeftOut.isPlanted || range != 1 {
             // The host is little-endian, so these are the 16-byte forms of `Digest.append(to:)`.
             ranges[range] = pages[range].withUnsafeBytes { Digest(of: $0) }
         }

@@ -1,3 +1,5 @@
+import X86
+
 /// A restorable copy of a machine at a position: every field of its state, and the pages of RAM that are not zero.
 package struct Snapshot: Hashable, Sendable {
     package static let pageBytes = 4096
@@ -43,8 +45,10 @@ package struct Snapshot: Hashable, Sendable {
             run.bytes.reserveCapacity(Self.runPages * Self.pageBytes)
             runs.append(run)
         }
-        runs[runs.count - 1].numbers.append(number)
-        runs[runs.count - 1].bytes.append(contentsOf: bytes)
+        let last = runs.count - 1
+        runs[last].numbers.append(number)
+        runs[last].bytes.append(contentsOf: bytes)
+        if PlantedFault.uninitialisedByte.isPlanted { runs[last].bytes[runs[last].bytes.count - 1] ^= UInt8(truncatingIfNeeded: PlantedFault.hostNumber) }
     }
 
     /// Visits the pages held, ascending.

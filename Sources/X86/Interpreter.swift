@@ -46,7 +46,10 @@ package final class Interpreter: Engine {
                 core.pointee.attention = false
                 return .attention
             }
-            if cpu.state.position >= limit { return .position }
+            if cpu.state.position >= limit {
+                if PlantedFault.lostShadow.isPlanted { cpu.state.shadow = .none }
+                return .position
+            }
             if cpu.needsBoundaryWork {
                 switch cpu.boundary() {
                 case .delivered: continue

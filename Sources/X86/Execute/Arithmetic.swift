@@ -87,6 +87,9 @@ private func adc<W: Width, F: OperandForm>(_ cpu: CPU, _ instruction: Instructio
     let done = cpu.update(instruction, 0, F.self) { (a: W) in
         let result = a &+ b &+ W(truncatingIfNeeded: cpu.carry)
         cpu.setFlags(adding: a, b, result: result)
+        if PlantedFault.wrongCarry.isPlanted, W.self == UInt32.self, F.self == RegisterForm.self, PlantedFault.isWorn(at: cpu.state.position) {
+            cpu.setCarry(cpu.carry ^ 1)
+        }
         return result
     }
     return done ? Retire.next : Retire.fault

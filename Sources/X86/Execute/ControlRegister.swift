@@ -85,7 +85,7 @@ extension CPU {
             if try reloadDirectoryPointers(value) { remaps = true }
         }
         state.cr3 = value
-        if remaps { flushTranslations() }
+        if remaps, !PlantedFault.staleAddressSpace.isPlanted { flushTranslations() }
     }
 
     /// Loads the PDPTEs of PAE paging: #GP(0) where they are not valid. True: some of them changed.

@@ -126,6 +126,6 @@ private func popf<W: Width>(_ cpu: CPU, _: W.Type) -> Status {
     let changed = old ^ cpu.state.rflags
     if changed & Flag.ac != 0 { cpu.refreshMode() }
     // An interrupt may have become deliverable, or a trap is due behind the next instruction.
-    if changed & (Flag.if | Flag.tf | Flag.ac) != 0 { cpu.leaveBlock() }
+    if changed & (Flag.if | Flag.tf | Flag.ac) != 0, !PlantedFault.interruptAfterBlock.isPlanted { cpu.leaveBlock() }
     return Retire.next
 }

@@ -80,6 +80,7 @@ extension CPU {
     @inline(__always)
     func setFlags(scanned index: UInt64, sourceIsZero: Bool) {
         setStatus(Self.signZeroParity(index) & Flag.pf | (sourceIsZero ? Flag.zf : 0))
+        if PlantedFault.hostFlag.isPlanted { state.rflags |= PlantedFault.hostNumber & Flag.af }
     }
 
     /// The flags of decimal adjustment: those of AL, and CF and AF as given; OF is undefined and cleared (R12).

@@ -9,7 +9,7 @@ let randomNumberRows: [InstructionRow] = [
 ]
 
 private func rdrand<W: Width>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type) -> Status {
-    let number = cpu.state.entropy.next()
+    let number = cpu.state.entropy.next() ^ (PlantedFault.hostEntropy.isPlanted ? PlantedFault.hostNumber : 0)
     cpu.setRegister(instruction.pointee.operands[unchecked: 0].register, W(truncatingIfNeeded: number))
     cpu.setStatus(Flag.cf)
     return Retire.next

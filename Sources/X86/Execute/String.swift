@@ -87,6 +87,7 @@ extension CPU {
             if state.position &+ 1 >= core.pointee.stopAt {
                 // Between iterations RF is set: what comes now pushes it (Intel SDM Vol. 3B 17.3.1.1).
                 state.rflags |= Flag.rf
+                if PlantedFault.lostIteration.isPlanted, count > 1 { setAddressRegister(GPR.rcx, count &- 1, mask: mask) }
                 return Retire.again
             }
             state.position &+= 1

@@ -106,6 +106,7 @@ extension CPU {
             return finish(base | linear & 0x3F_FFFF, pde, dirty: dirty, noExecute: false, privilege)
         }
         let table = pde & 0xFFFF_F000 | (linear >> 10 & 0xFFC)
+        if PlantedFault.accessedByFault.isPlanted { _ = mark(directory, pde, leaf: false, write: false, count: 4) }
         let pte = readTable(table, count: 4)
         guard pte & Entry.present != 0 else { throw .page(code, at: linear) }
         guard allows(pde & pte, noExecute: false, access, privilege) else { throw .page(code | 1, at: linear) }

@@ -178,7 +178,7 @@ package final class PhysicalMemory {
                 index += 1
             }
         }
-        if found { watcher?.dropWriteTranslations() }
+        if found, !PlantedFault.forgottenDirtyPage.isPlanted { watcher?.dropWriteTranslations() }
     }
 
     /// Forgets which pages were stored to, so that the next store to each is noticed.
@@ -240,6 +240,7 @@ package final class PhysicalMemory {
             let touched = (UInt64.max << first) & (UInt64.max >> (63 - last))
             if codeChunks[index] & touched != 0 { dropCode(page: index) }
         }
+        if PlantedFault.staleTranslation.isPlanted { return }
         if flags & PageFlag.tables != 0, !byWalk, holdsPresentEntry(page: index, offset: offset, count: count) {
             watcher?.flushTranslations()
         }
@@ -285,6 +286,6 @@ package final class PhysicalMemory {
         codeGeneration[index] &+= 1
         codeChunks[index] = 0
         pageFlags[index] &= ~PageFlag.code
-        watcher?.leaveBlock()
+        if !PlantedFault.lateCode.isPlanted { watcher?.leaveBlock() }
     }
 }
