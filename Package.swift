@@ -58,6 +58,7 @@ let package = Package(
         .testTarget(
             name: "RecordReplayTests",
             dependencies: ["RecordReplay", "TestGuests", .product(name: "SystemPackage", package: "swift-system")]),
+        .testTarget(name: "AnalysisTests", dependencies: ["Analysis", "TestGuests"]),
         .testTarget(name: "CommandTests", dependencies: ["hindsight", "Guests", "TestGuests", "RecordReplay"]),
     ]
 )
