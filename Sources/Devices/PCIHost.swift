@@ -1,15 +1,20 @@
 import X86
 
 /// Intel 82441FX (i440FX) host bridge: PCI configuration mechanism 1 at CF8H-CFFH and the bridge's own function 0:0.0,
-/// with the 82371SB's reset control register, which lies inside that window at CF9H.
+/// with the 82371SB's reset control register, which lies inside that window at CF9H; and, as later bridges have it, bus 0's
+/// configuration space in memory (PCI Express Base Specification 7.2.2).
 ///
-/// Offsets are from CF8H. The programmable attribute map (PAM0-PAM6) decides where C0000H-FFFFFH is RAM.
+/// Offsets below `configurationSpace` are from CF8H. The programmable attribute map (PAM0-PAM6) decides where C0000H-FFFFFH is RAM.
 package final class PCIHost: RegisterDevice {
     enum Register {
         static let configurationAddress: UInt64 = 0
         static let resetControl: UInt64 = 1
         static let configurationData: UInt64 = 4
     }
+
+    /// From here on offsets are those of bus 0's configuration space in memory: device (19-15), function (14-12), register (11-0).
+    package static let configurationSpace: UInt64 = 1 << 20
+    package static let configurationSpaceSize: UInt64 = 1 << 20
 
     /// Programmable attribute map: a nibble for each segment, bit 0 of it reads and bit 1 writes RAM.
     enum AttributeMap {
@@ -97,11 +102,16 @@ package final class PCIHost: RegisterDevice {
         }
     }
 
-    /// The byte of the bridge's space that an access to CONFDATA reaches; nil: no such function.
-    private func register(_ lane: UInt64) -> Int? {
+    /// The byte of the bridge's space that an access to CONFDATA or to the configuration space in memory reaches; nil: no such
+    /// function or register.
+    private func register(_ offset: UInt64) -> Int? {
+        if offset >= Self.configurationSpace {
+            let register = Int(offset - Self.configurationSpace)
+            return register < state.bridge.count ? register : nil
+        }
         let address = state.configurationAddress
         guard address >> 31 == 1, address >> 8 & 0xFFFF == 0 else { return nil }
-        return Int(address & 0xFC) + Int(lane & 3)
+        return Int(address & 0xFC) + Int(offset & 3)
     }
 
     package func read(_ offset: UInt64, width: Int, now: VirtualTime) -> UInt64 {

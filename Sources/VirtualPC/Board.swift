@@ -37,6 +37,8 @@ struct Board {
         static let localAPIC: UInt64 = 0xFEE0_0000
         static let ioAPIC: UInt64 = 0xFEC0_0000
         static let hpet: UInt64 = 0xFED0_0000
+        /// Bus 0's PCI configuration space; the end of what the host bridge passes on.
+        static let configurationSpace: UInt64 = 0xFEB0_0000
     }
 
     /// Interrupt lines that firmware tables repeat.
@@ -99,7 +101,9 @@ struct Board {
             PCIHost(
                 subsystem: manifest.rom == nil ? 0 : Self.emulatorSubsystem, reset: { outlet.demand(.reset) },
                 mapShadow: { [unowned processor] in processor.mapShadow($0, readsRAM: $1, writesRAM: $2) }),
-            ports: [(0xCF8, 8, 0)])
+            ports: [(0xCF8, 8, 0)],
+            memory: interrupts.apics == nil
+                ? nil : (Address.configurationSpace, PCIHost.configurationSpaceSize, PCIHost.configurationSpace))
         let power = place(
             ACPIPower(interrupt: interrupts.line(Line.sci), powerOff: { outlet.demand(.powerOff) }), .lines([Line.sci]),
             ports: [

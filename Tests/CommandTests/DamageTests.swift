@@ -27,11 +27,11 @@ import X86
         }
     }
 
-    @Test("Of 1,000 random flips of a byte none is accepted, and none crashes or hangs")
+    @Test("Of 10,000 random flips of a byte none is accepted, and none crashes or hangs")
     func flips() throws {
         var generator = SplitMix(seed: 1)
         var accepted: [Int] = []
-        for _ in 0..<1000 {
+        for _ in 0..<10_000 {
             let index = Int.random(in: bytes.indices, using: &generator)
             var flipped = bytes
             flipped[index] ^= UInt8.random(in: 1...255, using: &generator)

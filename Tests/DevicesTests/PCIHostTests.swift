@@ -40,6 +40,26 @@ import Testing
         #expect(bus.read(0xCFC, width: 4, now: .zero) == 0, "no base address register")
     }
 
+    @Test("the configuration space in memory is the same: device in bits 19-15, function in bits 14-12, the register below")
+    func configurationSpace() {
+        let chip = PCIHost(reset: {})
+        let base: UInt64 = 0xFEB0_0000
+        var bus = Bus()
+        bus.map(0xCF8, count: 8, to: chip)
+        bus.map(base, count: PCIHost.configurationSpaceSize, to: chip, offset: PCIHost.configurationSpace)
+        #expect(bus.read(base, width: 4, now: .zero) == 0x1237_8086)
+        #expect(bus.read(base + 2, width: 2, now: .zero) == 0x1237)
+        bus.write(base + 0x59, width: 1, value: 0x30, now: .zero)
+        bus.write(0xCF8, width: 4, value: 0x8000_0058, now: .zero)
+        #expect(bus.read(0xCFC, width: 4, now: .zero) == 0x3000)
+        bus.write(base, width: 4, value: 0, now: .zero)
+        #expect(bus.read(base, width: 4, now: .zero) == 0x1237_8086)
+        for absent: UInt64 in [0x100, 0xFFC, 0x1000, 0x8000, 0xF_FFFC] {
+            bus.write(base + absent, width: 4, value: 0, now: .zero)
+            #expect(bus.read(base + absent, width: 4, now: .zero) == 0xFFFF_FFFF)
+        }
+    }
+
     @Test("the attribute map says for each segment whether reads and writes go to RAM")
     func shadow() {
         var map: [UInt64: (end: UInt64, reads: Bool, writes: Bool)] = [:]

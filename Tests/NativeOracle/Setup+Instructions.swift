@@ -90,7 +90,7 @@ extension Setup {
                 write(address, 0, 2)
             }
         case ZYDIS_MNEMONIC_POP:
-            if ZydisRegisterGetClass(disassembly.operand(0).reg.value) == ZYDIS_REGCLASS_SEGMENT, random.chance(80) {
+            if ZydisRegisterGetClass(disassembly.operand(0).reg.value) == ZYDIS_REGCLASS_SEGMENT {
                 writeStack(0, UInt64(selector(&random)), 2)
             }
         case ZYDIS_MNEMONIC_JMP, ZYDIS_MNEMONIC_CALL: prepareBranchMemory(&random)

@@ -70,12 +70,12 @@ struct FirmwareTests {
         #expect(scope.contains([0x08, 0x5F, 0x48, 0x49, 0x44, 0x0C, 0x41, 0xD0, 0x0A, 0x03]))
     }
 
-    @Test("with an APIC there are MADT, HPET and MP tables that agree with the chips; without one there are none")
+    @Test("with an APIC there are MADT, HPET, MCFG and MP tables that agree with the chips; without one there are none")
     func controllers() throws {
         let machine = try TinyGuest.spin.machine { $0.cpu = "x86-64-v1" }
         let root = machine.memory.read(PhysicalAddress(0xE0000), count: 36)
         let xsdt = table(machine, at: number(root, 24, 8))
-        #expect(xsdt.sum == 0 && xsdt.bytes.count == 36 + 3 * 8)
+        #expect(xsdt.sum == 0 && xsdt.bytes.count == 36 + 4 * 8)
         let madt = table(machine, at: number(xsdt.bytes, 44, 8))
         #expect(madt.signature == "APIC" && madt.sum == 0)
         #expect(number(madt.bytes, 36, 4) == 0xFEE0_0000)
@@ -97,6 +97,13 @@ struct FirmwareTests {
         let hpet = table(machine, at: number(xsdt.bytes, 52, 8))
         #expect(hpet.signature == "HPET" && hpet.sum == 0 && hpet.bytes.count == 56)
         #expect(number(hpet.bytes, 36, 4) == machine.readMMIO(PhysicalAddress(number(hpet.bytes, 44, 8)), width: 4))
+
+        let mcfg = table(machine, at: number(xsdt.bytes, 60, 8))
+        #expect(mcfg.signature == "MCFG" && mcfg.sum == 0 && mcfg.bytes.count == 60)
+        #expect(mcfg.bytes[52...].allSatisfy { $0 == 0 }, "segment 0, bus 0 alone")
+        let space = number(mcfg.bytes, 44, 8)
+        #expect(machine.readMMIO(PhysicalAddress(space), width: 4) == 0x1237_8086)
+        #expect(machine.readMMIO(PhysicalAddress(space + 0x8000), width: 4) == 0xFFFF_FFFF)
 
         let places = stride(from: UInt64(0xF0000), to: 0x100000, by: 16).filter {
             machine.memory.read(PhysicalAddress($0), count: 4) == Array("_MP_".utf8)

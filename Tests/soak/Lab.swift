@@ -28,6 +28,10 @@ struct Lab {
         let errors: String
         /// User CPU seconds.
         let cpu: Double
+        /// Seconds until its first line of output was there, to some milliseconds; nil where there was none.
+        let firstLine: Double?
+        /// The most memory that it had at a time, in bytes.
+        let peakMemory: UInt64
     }
 
     func file(_ name: String) -> String { "\(folder)/\(name)" }
@@ -37,7 +41,7 @@ struct Lab {
     }
 
     /// A kernel that was made for one of the architectures.
-    enum Guest: String {
+    enum Guest: String, CaseIterable {
         case i386, amd64
 
         /// The model that the long proofs run it on.
@@ -45,13 +49,13 @@ struct Lab {
     }
 
     /// The plain guest, as Debian boots it; `kernel` is a file of the guest's folder.
-    func plain(_ work: String, _ guest: Guest = .i386, kernel: String = "vmlinuz", cpu: String? = nil) -> [String] {
+    func plain(_ work: String, _ guest: Guest, kernel: String = "vmlinuz", cpu: String? = nil) -> [String] {
         ["--kernel", "\(guests)/\(guest)/\(kernel)", "--initrd", "\(guests)/\(guest)/initrd.gz",
          "--append", "console=ttyS0 panic=-1 quiet work=\(work)", "--cpu", cpu ?? guest.cpu]
     }
 
     /// The same kernel without its own decompression, and little user land.
-    func short(_ guest: Guest = .i386) -> [String] {
+    func short(_ guest: Guest) -> [String] {
         ["--kernel", "\(guests)/\(guest)/vmlinux", "--initrd", "\(guests)/\(guest)/initrd-short.gz",
          "--append", "console=ttyS0 panic=-1 quiet cryptomgr.notests noisapnp", "--cpu", guest.cpu]
     }
@@ -95,17 +99,33 @@ struct Lab {
         let pipe = Pipe()
         process.standardInput = type == nil ? FileHandle.nullDevice : pipe
         let start = Self.childrenCPU
+        let begin = Date()
         try process.run()
         do { try type?(Keyboard(input: pipe.fileHandleForWriting, output: output, process: process)) } catch {
             process.terminate()
             throw error
         }
         try? pipe.fileHandleForWriting.close()
-        process.waitUntilExit()
+        var firstLine: Double?
+        var peakMemory: UInt64 = 0
+        while process.isRunning {
+            peakMemory = Self.peakMemory(of: process.processIdentifier) ?? peakMemory
+            if firstLine == nil, FileManager.default.contents(atPath: output)?.contains(0x0A) == true {
+                firstLine = Date().timeIntervalSince(begin)
+            }
+            usleep(5_000)
+        }
         return Finished(
             status: process.terminationStatus, output: FileManager.default.contents(atPath: output) ?? Data(),
             errors: String(decoding: FileManager.default.contents(atPath: output + ".errors") ?? Data(), as: UTF8.self),
-            cpu: Self.childrenCPU - start)
+            cpu: Self.childrenCPU - start, firstLine: firstLine, peakMemory: peakMemory)
+    }
+
+    /// VmHWM of proc(5).
+    private static func peakMemory(of process: Int32) -> UInt64? {
+        let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+        let line = status?.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+        return line?.split(separator: " ").dropFirst().first.flatMap { UInt64($0) }.map { $0 << 10 }
     }
 
     /// Runs a command with `--json` and decodes its last line.

@@ -1,8 +1,8 @@
 import Devices
 import X86
 
-/// The ACPI tables of the board: RSDP, RSDT, XSDT, FADT, FACS and DSDT (ACPI specification 5.2), and MADT and HPET where the
-/// processor has an APIC. Without a MADT, systems use the 8259s.
+/// The ACPI tables of the board: RSDP, RSDT, XSDT, FADT, FACS and DSDT (ACPI specification 5.2), and MADT, HPET and MCFG where
+/// the processor has an APIC. Without a MADT, systems use the 8259s.
 struct ACPITables {
     /// The root pointer's physical address.
     let root: UInt64
@@ -24,6 +24,7 @@ struct ACPITables {
         if hasAPIC {
             tables.append(place(Self.table("APIC", revision: 1, Self.multipleAPICs)))
             tables.append(place(Self.table("HPET", revision: 1, Self.eventTimers)))
+            tables.append(place(Self.table("MCFG", revision: 1, Self.configurationSpace)))
         }
         var pointer32: [UInt8] = []
         for table in tables { pointer32.append(littleEndian: UInt32(table)) }
@@ -192,6 +193,15 @@ struct ACPITables {
         return bytes + [0]
     }
 
+    // MCFG (PCI Firmware Specification 3.0, 4.1.2)
+
+    /// Segment 0, bus 0 alone: there is no other.
+    private static var configurationSpace: [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: 8)
+        bytes.append(littleEndian: Board.Address.configurationSpace)
+        return bytes + [UInt8](repeating: 0, count: 8)
+    }
+
     // DSDT (5.2.11.1)
 
     private static func definitionBlock(hasAPIC: Bool) -> [UInt8] {
@@ -199,7 +209,13 @@ struct ACPITables {
         let hostBridge = AML.device("PCI0", AML.name("_HID", AML.eisaID("PNP0A03")) + AML.name("_UID", AML.integer(0))
             + AML.name("_CRS", AML.resources(hostBridgeResources)) + legacyDevices)
         return AML.name("\\_S5", AML.package([sleepType, sleepType, AML.integer(0), AML.integer(0)]))
-            + AML.scope("\\_SB", (hasAPIC ? AML.processor("CPU0", number: 0) : []) + hostBridge)
+            + AML.scope("\\_SB", (hasAPIC ? AML.processor("CPU0", number: 0) + motherboard : []) + hostBridge)
+    }
+
+    /// What lies in memory and belongs to no device: systems trust the MCFG only where it is reserved.
+    private static var motherboard: [UInt8] {
+        let area = AML.fixedMemory(UInt32(Board.Address.configurationSpace), length: UInt32(PCIHost.configurationSpaceSize))
+        return AML.device("MBRD", AML.name("_HID", AML.eisaID("PNP0C02")) + AML.name("_CRS", AML.resources([area])))
     }
 
     private static var hostBridgeResources: [[UInt8]] {
@@ -209,7 +225,7 @@ struct ACPITables {
             AML.wordSpace(.io, 0...0xCF7),
             AML.wordSpace(.io, 0xD00...0xFFFF),
             AML.doubleWordMemory(UInt32(PhysicalMemory.vga.lowerBound)...UInt32(PhysicalMemory.vga.upperBound - 1)),
-            AML.doubleWordMemory(UInt32(PhysicalMemory.lowLimit)...0xFEBF_FFFF),
+            AML.doubleWordMemory(UInt32(PhysicalMemory.lowLimit)...UInt32(Board.Address.configurationSpace - 1)),
         ]
     }
 

@@ -57,6 +57,14 @@ enum AML {
         return bytes + [1, count]
     }
 
+    /// A fixed range of memory that can be written (6.4.3.4).
+    static func fixedMemory(_ address: UInt32, length: UInt32) -> [UInt8] {
+        var bytes: [UInt8] = [0x86, 0x09, 0x00, readWrite]
+        bytes.append(littleEndian: address)
+        bytes.append(littleEndian: length)
+        return bytes
+    }
+
     /// An edge-triggered interrupt line (6.4.2.1).
     static func interrupt(_ line: Int) -> [UInt8] {
         var bytes: [UInt8] = [0x22]
