@@ -5,7 +5,7 @@ import VirtualPC
 import X86
 
 /// A trace's run, to be looked at anywhere: moves a machine to any position, forwards by running, backwards by going back to a
-/// snapshot that was kept.
+/// checkpoint that was kept.
 ///
 /// The run is what this build makes of the trace's events. Whether that is what was recorded, its rungs say.
 package final class TraceRun {
@@ -19,48 +19,74 @@ package final class TraceRun {
         case misfit(StampedEvent, reason: String)
     }
 
+    /// A state to go back to, and the events that follow it.
+    private struct Kept {
+        let checkpoint: Checkpoint
+        let place: Replayer.Place
+    }
+
     package let trace: TraceReader
-    package private(set) var machine: Machine
+    package let machine: Machine
     /// Gets what leaves through the guest's serial ports whenever the machine moves forwards.
     private let console: any ConsoleSink
-    private let memoryLimit: UInt64
     private var replayer: Replayer
-    /// States to go back to, ascending by position. The first is the trace's own.
-    private var kept: [(position: Position, snapshot: Snapshot)]
+    /// States to go back to, ascending by position. The first is where the run was opened.
+    private var kept: [Kept] = []
 
     /// Opens a trace's run at its first position.
     /// - Parameter memoryLimit: the most RAM that the machine may have, in bytes (ruling R24).
     package init(_ trace: TraceReader, memoryLimit: UInt64, console: any ConsoleSink = NoConsole()) throws(RecordReplayError) {
         self.trace = trace
         self.console = console
-        self.memoryLimit = memoryLimit
         machine = try Replay.machine(of: trace, memoryLimit: memoryLimit)
         replayer = Replayer(trace.events, console: console)
-        do throws(TraceError) { kept = [(machine.position, try trace.snapshot())] } catch { throw .trace(error) }
+        keep()
+    }
+
+    /// Opens a trace's run where another run stands, whose state there is this one's too: their manifests and all events of
+    /// earlier positions are the same.
+    package init(
+        _ trace: TraceReader, at other: TraceRun, memoryLimit: UInt64, console: any ConsoleSink = NoConsole()
+    ) throws(RecordReplayError) {
+        self.trace = trace
+        self.console = console
+        do throws(MachineError) {
+            machine = try Machine(manifest: trace.manifest, memoryLimit: memoryLimit)
+        } catch { throw .machine(path: trace.path, error) }
+        machine.restore(other.machine.checkpoint())
+        replayer = Replayer(trace.events, from: machine.position, console: console)
+        keep()
     }
 
     package var position: Position { machine.position }
 
-    /// Keeps the state at the machine's position to go back to.
+    /// Keeps the state at the machine's position to go back to, in place of one kept there before. Where an event was refused
+    /// nothing is kept.
     package func keep() {
-        let place = kept.firstIndex { $0.position >= position } ?? kept.endIndex
-        if place < kept.endIndex, kept[place].position == position { return }
-        kept.insert((position, machine.snapshot()), at: place)
+        guard replayer.misfit == nil, replayer.failure == nil else { return }
+        let place = kept.firstIndex { $0.checkpoint.position >= position } ?? kept.endIndex
+        let earlier = place > 0 ? kept[place - 1] : kept.first
+        let state = Kept(checkpoint: machine.checkpoint(sharing: earlier?.checkpoint), place: replayer.place)
+        if place < kept.endIndex, kept[place].checkpoint.position == position {
+            kept[place] = state
+        } else {
+            kept.insert(state, at: place)
+        }
     }
 
     /// The positions of the states that are kept, ascending.
-    package var keptPositions: [Position] { kept.map(\.position) }
+    package var keptPositions: [Position] { kept.map(\.checkpoint.position) }
 
-    /// Gives up the states kept at positions for which `isWanted` is false. The trace's own stays.
+    /// Gives up the states kept at positions for which `isUnwanted` is true. The first stays.
     package func forget(where isUnwanted: (Position) -> Bool) {
-        kept = [kept[0]] + kept.dropFirst().filter { !isUnwanted($0.position) }
+        kept = [kept[0]] + kept.dropFirst().filter { !isUnwanted($0.checkpoint.position) }
     }
 
     /// Moves to `target`, or as near to it as the run comes.
     package func move(
         to target: Position, progress: (Position, VirtualTime) -> Void = { _, _ in }
     ) throws(RecordReplayError) -> Arrival {
-        if target < position { try goBack(before: target) }
+        if target < position { goBack(before: target) }
         while position < target {
             let slice = min(target, position.advanced(by: 5_000_000))
             let stop = machine.run(until: slice, time: nil, source: replayer)
@@ -76,11 +102,9 @@ package final class TraceRun {
     }
 
     /// Goes back to the last state kept at or before `target`.
-    private func goBack(before target: Position) throws(RecordReplayError) {
-        guard let last = kept.last(where: { $0.position <= target }) else { return }
-        do throws(MachineError) {
-            machine = try Machine(restoring: last.snapshot, manifest: trace.manifest, memoryLimit: memoryLimit)
-        } catch { throw .machine(path: trace.path, error) }
-        replayer = Replayer(trace.events, from: last.position, console: console)
+    private func goBack(before target: Position) {
+        guard let last = kept.last(where: { $0.checkpoint.position <= target }) else { return }
+        machine.restore(last.checkpoint)
+        replayer = Replayer(last.place, console: console)
     }
 }

@@ -22,6 +22,22 @@ package final class Replayer: EventSource {
         repeat { advance() } while next.map { $0.stamp.position < start } ?? false
     }
 
+    /// Where in the events a replayer stands, to go on from later.
+    package struct Place {
+        fileprivate let cursor: TraceCursor<EventDecoder>
+        fileprivate let next: StampedEvent?
+    }
+
+    /// Where this one stands; no event has been refused.
+    package var place: Place { Place(cursor: cursor, next: next) }
+
+    /// Goes on from a place, with a machine that stands where it did then.
+    package init(_ place: Place, console: any ConsoleSink = NoConsole()) {
+        cursor = place.cursor
+        next = place.next
+        self.console = console
+    }
+
     package var wantsStop: Bool { misfit != nil || failure != nil }
 
     package func events(at position: Position, now: VirtualTime) -> [Event] {

@@ -58,7 +58,7 @@ extension Machine {
     }
 
     /// Walks everything but RAM. False: another chip stands where one of this board is expected.
-    private func walkState(_ visitor: inout some FieldVisitor) -> Bool {
+    func walkState(_ visitor: inout some FieldVisitor) -> Bool {
         walkProcessor(&visitor)
         visitor.begin("machine", index: 0)
         walkMachine(&visitor)
@@ -76,14 +76,14 @@ extension Machine {
         return fits
     }
 
-    private func walkProcessor(_ visitor: inout some FieldVisitor) {
+    func walkProcessor(_ visitor: inout some FieldVisitor) {
         visitor.begin("cpu", index: 0)
         processor.fields(&visitor)
         visitor.end()
     }
 
     /// What belongs to no chip: skipped idle time, the number of events given, and a demand that ended the run.
-    private func walkMachine(_ visitor: inout some FieldVisitor) {
+    func walkMachine(_ visitor: inout some FieldVisitor) {
         visitor.integer("idle", &clock.idle)
         visitor.integer("events", &eventCount)
         outlet.fields(&visitor)

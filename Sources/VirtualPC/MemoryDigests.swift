@@ -4,8 +4,8 @@ import X86
 /// stored to are not even read (ruling R20). A hash kept here is always that of the page's content, so when it was taken
 /// cannot be seen.
 final class MemoryDigests {
-    private static let pagesPerRange = Int(Rung.rangeBytes) / PhysicalMemory.pageSize
-    private static let zeroPages = [[UInt64]](repeating: [Digest.zeroPage.low, Digest.zeroPage.high], count: pagesPerRange).flatMap { $0 }
+    static let pagesPerRange = Int(Rung.rangeBytes) / PhysicalMemory.pageSize
+    static let zeroPages = [[UInt64]](repeating: [Digest.zeroPage.low, Digest.zeroPage.high], count: pagesPerRange).flatMap { $0 }
 
     private let memory: PhysicalMemory
     /// For each range, the hashes of its pages as they are hashed in turn: two numbers each, low half first. Empty: all zero.
@@ -23,6 +23,12 @@ final class MemoryDigests {
     var current: [Digest] {
         refresh()
         return ranges
+    }
+
+    /// The hashes of the pages of each range, as they are now; a range that is empty here is all zero.
+    var currentPages: [[UInt64]] {
+        refresh()
+        return pages
     }
 
     /// The pages that are not zero, ascending.

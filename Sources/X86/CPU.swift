@@ -13,6 +13,9 @@ struct Core {
     var suppressTrap = false
     /// What `State.shadow` was before the running instruction.
     var previousShadow = State.Shadow.none
+    /// The last delivery of an exception or interrupt: the position behind it, and the vector. For reports only.
+    var deliveredAt: UInt64 = 0
+    var deliveredVector: UInt8 = 0
 
     // The budget.
     /// The inner loop leaves when `position` reaches this; 0 makes it leave after the running instruction.

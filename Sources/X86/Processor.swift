@@ -58,6 +58,11 @@ package final class Processor {
 
     package var position: Position { Position(core.pointee.state.position) }
 
+    /// The vector of the exception or interrupt whose delivery was the step to this position; nil if an instruction was.
+    package var deliveredVector: UInt8? {
+        core.pointee.deliveredAt == core.pointee.state.position ? core.pointee.deliveredVector : nil
+    }
+
     /// Whether the vCPU waits for an interrupt.
     package var isHalted: Bool { core.pointee.state.activity == .halted }
 

@@ -23,7 +23,10 @@ struct Hindsight: ParsableCommand {
                  its trace is whole
             """,
         version: "hindsight \(Build.version)",
-        subcommands: [RecordCommand.self, RunCommand.self, ReplayCommand.self, Info.self, Events.self, Demo.self, Bench.self])
+        subcommands: [
+            RecordCommand.self, RunCommand.self, ReplayCommand.self, Info.self, Events.self, DiffCommand.self, Demo.self, Bench.self,
+            Serve.self,
+        ])
 
     /// As `ParsableCommand.main`, with the exit codes of this tool: 2 for bad usage and for whatever a command throws.
     static func main() {

@@ -58,6 +58,8 @@ extension CPU {
             do throws(Fault) {
                 try enter(event)
                 state.position &+= 1
+                core.pointee.deliveredAt = state.position
+                core.pointee.deliveredVector = event.vector
                 leaveBlock()
                 return true
             } catch {

@@ -141,9 +141,14 @@ package final class PhysicalMemory {
 
     /// The physical address of a page: of a ROM's, the one below 4 GiB.
     package func address(ofPage index: Int) -> UInt64 {
+        Self.address(ofPage: index, byteCount: byteCount, romByteCount: romByteCount)
+    }
+
+    /// The same of a memory with so many bytes of RAM and ROM.
+    package static func address(ofPage index: Int, byteCount: UInt64, romByteCount: UInt64) -> UInt64 {
         let linear = UInt64(index) << 12
-        if linear >= byteCount { return Self.highBase - romByteCount + (linear - byteCount) }
-        return linear < lowBytes ? linear : linear - lowBytes + Self.highBase
+        if linear >= byteCount { return highBase - romByteCount + (linear - byteCount) }
+        return linear < min(byteCount, lowLimit) ? linear : linear - lowLimit + highBase
     }
 
     @inline(__always) func pointer(page index: Int) -> UnsafeMutableRawPointer { base + index << 12 }

@@ -9,7 +9,9 @@ struct TraceArgument: ParsableArguments {
 
     /// Opens the trace; every frame is verified before anything else happens.
     /// - Parameter memoryLimit: the most memory that its machine may have; nothing is allocated here.
-    func open(memoryLimit: UInt64 = .max) throws -> TraceReader {
+    func open(memoryLimit: UInt64 = .max) throws -> TraceReader { try Self.open(path, memoryLimit: memoryLimit) }
+
+    static func open(_ path: String, memoryLimit: UInt64) throws -> TraceReader {
         do throws(TraceError) {
             return try TraceReader(path: path, memoryLimit: memoryLimit)
         } catch {

@@ -22,11 +22,12 @@ final class Progress {
         self.total = total
     }
 
-    func update(position: Position, time: VirtualTime) {
+    func update(position: Position, time: VirtualTime?) {
         guard isShown, !isBlocked, Date().timeIntervalSince(last) > Self.interval else { return }
         last = Date()
         let speed = Double(position.rawValue) / max(last.timeIntervalSince(started), 0.001)
-        var text = "position \(Text.grouped(position.rawValue)), \(time), \(Text.decimals(speed / 1e6, 1)) million steps/s"
+        let at = time.map { ", \($0)" } ?? ""
+        var text = "position \(Text.grouped(position.rawValue))\(at), \(Text.decimals(speed / 1e6, 1)) million steps/s"
         if let total, total > .zero, total >= position, speed > 0 {
             let left = Double(total.rawValue - position.rawValue) / speed
             text += ", \(Text.decimals(100 * Double(position.rawValue) / Double(total.rawValue), 0)) %"

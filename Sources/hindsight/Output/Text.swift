@@ -12,6 +12,9 @@ enum Text {
         return String(result.reversed())
     }
 
+    /// `0x1f`.
+    static func hexadecimal(_ number: UInt64) -> String { "0x" + String(number, radix: 16) }
+
     static func decimals(_ value: Double, _ count: Int) -> String { String(format: "%.\(count)f", value) }
 
     /// Text in two columns, the first as wide as its widest.

@@ -1,0 +1,174 @@
+import Devices
+import RecordReplay
+import TraceFormat
+import VirtualPC
+import X86
+
+/// Compares two traces of runs that should agree.
+///
+/// On one build, the same machine with the same events makes the same run. So where two traces differ, their manifests do, or their
+/// events, or the builds that recorded them; the first two are found here, and of the last it is said which is this one's.
+package struct TraceDiff {
+    private let a: TraceReader
+    private let b: TraceReader
+    private let memoryLimit: UInt64
+    private let symbols: Symbols?
+    private let ignored: IgnoreList
+    private let progress: (Position) -> Void
+
+    package init(
+        _ a: TraceReader, _ b: TraceReader, memoryLimit: UInt64, symbols: Symbols? = nil, ignored: IgnoreList = IgnoreList(),
+        progress: @escaping (Position) -> Void = { _ in }
+    ) {
+        self.a = a
+        self.b = b
+        self.memoryLimit = memoryLimit
+        self.symbols = symbols
+        self.ignored = ignored
+        self.progress = progress
+    }
+
+    package func run() throws(DiffError) -> DiffReport {
+        var report = try compare()
+        report.isComplete = a.isComplete && b.isComplete
+        report.ignored = ignored.rules
+        return report
+    }
+
+    private func compare() throws(DiffError) -> DiffReport {
+        let last = min(a.lastPosition, b.lastPosition)
+        var report = DiffReport(compared: min(a.position, b.position))
+        let (decisive, harmless) = a.manifest.differences(from: b.manifest)
+        if !decisive.isEmpty {
+            report.compared = .zero
+            report.difference = Difference(cause: .manifest)
+            report.difference?.declared = decisive + harmless
+            return report
+        }
+        report.remarks += harmless.map { "the traces name another \($0.name): \($0.first ?? "none") and \($0.second ?? "none")" }
+        if let start = try startDifference() {
+            report.difference = start
+            return report
+        }
+        let ladder = try TraceLadder(a, b, upTo: last)
+        if let at = ladder.eventPosition, ladder.differing.map({ at < $0.first.position }) ?? true {
+            report.difference = try inputDifference(ladder, at, upTo: last)
+        } else if let (first, second) = ladder.differing {
+            try tellBuilds(first, second, ladder.lastEqual, &report)
+        } else {
+            try compareEnds(&report)
+        }
+        return report
+    }
+
+    /// Compares the initial states.
+    private func startDifference() throws(DiffError) -> Difference? {
+        do throws(TraceError) {
+            if try a.snapshot() == b.snapshot() { return nil }
+        } catch { throw .run(.trace(error)) }
+        let pair = pair(try open(a), try open(b))
+        let standings = (Standing(position: .zero), Standing(position: .zero))
+        var difference = Difference(cause: .manifest, position: try pair.first.rung().position)
+        difference.time = try pair.first.rung().time
+        difference.state = try pair.difference(standings)
+        return difference.state.isEmpty ? nil : difference
+    }
+
+    /// The events differ first: finds who saw it.
+    private func inputDifference(_ ladder: TraceLadder, _ at: Position, upTo last: Position) throws(DiffError) -> Difference {
+        let run = try open(a)
+        if let rung = ladder.lastEqual {
+            try move(run, to: rung.position)
+            guard run.machine.digest == rung.root else { throw .notReproduced(path: a.path, rung: rung.position) }
+        }
+        // A little earlier than the event, so that the steps before it can be shown. Up to the event the other run is this one.
+        let start = max(run.position, Position(at.rawValue - min(at.rawValue, RunPair.stepsShown)))
+        try move(run, to: start)
+        let other: TraceRun
+        do throws(RecordReplayError) { other = try TraceRun(b, at: run, memoryLimit: memoryLimit) } catch { throw .run(error) }
+        let search = DiffSearch(pair(run, other), from: start, in: .seen, progress: progress)
+        var difference: Difference
+        if let found = try search.first(upTo: last, stops: [at], stride: RunPair.stepsShown) {
+            difference = try search.difference(found, cause: .input)
+        } else {
+            // Nobody saw it: only chips can differ.
+            let behind = min(last, at.advanced(by: 1))
+            let standings = try search.pair.move(to: behind)
+            difference = Difference(cause: .input, position: behind)
+            difference.state = try search.pair.difference(standings)
+            difference.time = try search.pair.first.rung().time
+        }
+        difference.event = ladder.events
+        return difference
+    }
+
+    /// The recorded states differ although machine and events are the same: says which recording this build makes again.
+    private func tellBuilds(_ first: Rung, _ second: Rung, _ equal: Rung?, _ report: inout DiffReport) throws(DiffError) {
+        let run = try open(a)
+        try move(run, to: first.position)
+        let digest = run.machine.digest
+        let found = Divergence(after: equal?.position ?? .zero, recorded: first, replayed: second)
+        var difference = Difference(cause: .unknown, position: first.position)
+        difference.time = first.time
+        difference.declared = found?.registers ?? []
+        difference.declared += (found?.chips ?? []).map { name in
+            func hash(_ rung: Rung) -> String? { rung.chips.first { $0.name == name }.map { "hash \($0.digest)" } }
+            return FieldDifference(name: name, first: hash(first), second: hash(second))
+        }
+        difference.declared += (found?.memory ?? []).map { range in
+            let index = Int(range.lowerBound / Rung.rangeBytes)
+            func hash(_ rung: Rung) -> String? { rung.memory.indices.contains(index) ? "hash \(rung.memory[index])" : nil }
+            return FieldDifference(name: "memory range \(index)", first: hash(first), second: hash(second))
+        }
+        report.difference = difference
+        report.compared = first.position
+        report.remarks.append(
+            "machine and events are the same, so the recordings were made by different builds (or hosts); they part after position "
+                + "\(equal?.position ?? .zero), by position \(first.position)")
+        switch digest {
+        case first.root: report.remarks.append("this build makes the run of \(a.path); diff --build with the build of the other finds the place")
+        case second.root: report.remarks.append("this build makes the run of \(b.path); diff --build with the build of the other finds the place")
+        default: report.remarks.append("this build makes neither of the runs")
+        }
+    }
+
+    /// Nothing differed on the way.
+    private func compareEnds(_ report: inout DiffReport) throws(DiffError) {
+        guard let one = a.end, let other = b.end else { return }
+        if one == other { return }
+        var difference = Difference(cause: .unknown, position: min(one.rung.position, other.rung.position))
+        difference.time = min(one.rung.time, other.rung.time)
+        func field(_ name: String, _ a: String, _ b: String) {
+            if a != b { difference.declared.append(FieldDifference(name: name, first: a, second: b)) }
+        }
+        field("outcome", one.outcome.rawValue, other.outcome.rawValue)
+        field("detail", one.detail, other.detail)
+        field("end position", "\(one.rung.position)", "\(other.rung.position)")
+        field("end time", "\(one.rung.time)", "\(other.rung.time)")
+        let limited = [(a, one), (b, other)].filter { $0.1.outcome == .until }
+        if !limited.isEmpty {
+            difference.cause = .input
+            report.remarks += limited.map { "\($0.0.path) was stopped by a limit of its recording (--until) at position \($0.1.rung.position)" }
+        } else if one.rung.position == other.rung.position {
+            difference.declared += RunPair.fields(one.rung.registers, other.rung.registers)
+        }
+        report.difference = difference
+    }
+
+    private func open(_ trace: TraceReader) throws(DiffError) -> TraceRun {
+        do throws(RecordReplayError) { return try TraceRun(trace, memoryLimit: memoryLimit) } catch { throw .run(error) }
+    }
+
+    private func move(_ run: TraceRun, to position: Position) throws(DiffError) {
+        let arrival: TraceRun.Arrival
+        do throws(RecordReplayError) {
+            arrival = try run.move(to: position) { at, _ in progress(at) }
+        } catch { throw .run(error) }
+        guard arrival == .reached else { throw .notReproduced(path: run.trace.path, rung: position) }
+    }
+
+    private func pair(_ one: TraceRun, _ other: TraceRun) -> RunPair {
+        RunPair(
+            first: LocalProbe(one, symbols: symbols), second: LocalProbe(other, symbols: symbols), manifest: a.manifest, ignored: ignored)
+    }
+}

@@ -1,0 +1,103 @@
+import Analysis
+import ArgumentParser
+import RecordReplay
+import TraceFormat
+import VirtualPC
+import struct X86.Position
+
+/// `hindsight diff`.
+struct DiffCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "diff",
+        abstract: "Finds the first place where two runs differ, and what made them differ.",
+        discussion: """
+            With two traces: compares the machines, the events and the rungs. Where the input differs, it names the event and the \
+            first instruction that saw it.
+
+            With one trace and --build: replays it by this build and by another at the same time, and finds the first position at \
+            which their states differ. PATH is the other build's executable, or a script that starts it.
+
+            The report names the position, the virtual time, the mode, the instruction, the fields and memory bytes that differ \
+            side by side, and the steps before.
+
+            Differences that are intended are declared in a file, one a line, and then do not count:
+
+              cpuid 7              what CPUID answers for leaf 7 (a subleaf may follow)
+              tsc                  what RDTSC and RDTSCP read
+              chip UART COM1.scr   a chip's field as reports name it; * stands for any text
+              memory 0x9fc00-0x9ffff   physical addresses
+
+            EXAMPLES
+              hindsight diff good.hst bad.hst --symbols vmlinux
+              hindsight diff boot.hst --build ../before/hindsight
+
+            EXIT CODES
+              0  the same; as far as both go, with --allow-incomplete
+              1  they differ
+              2  bad usage; a trace that is unreadable, damaged or incomplete; a
+                 build that cannot be asked
+            """)
+
+    @Argument(help: ArgumentHelp("Two traces, or one with --build.", valueName: "run.hst"))
+    var traces: [String]
+
+    @Option(name: .long, help: ArgumentHelp("Another build of hindsight, to replay the trace too.", valueName: "path"))
+    var build: String?
+
+    @Option(name: .long, help: ArgumentHelp("A file of differences that do not count.", valueName: "file"))
+    var ignore: String?
+
+    @Option(name: .long, help: ArgumentHelp("The guest's symbols: its vmlinux, or a System.map.", valueName: "file"))
+    var symbols: String?
+
+    @Flag(name: .long, help: "Exit with 0 where traces that were not closed are the same as far as both go.")
+    var allowIncomplete = false
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("The most memory that a trace's machine may have. (default: the host's free memory)", valueName: "size"))
+    var memoryLimit: ByteCount?
+
+    @Flag(name: .long, help: "The last line on stdout is one JSON object; print nothing else.")
+    var json = false
+
+    func validate() throws {
+        guard traces.count == (build == nil ? 2 : 1) else {
+            throw ValidationError(build == nil ? "Give two traces, or one and --build." : "Give one trace with --build.")
+        }
+    }
+
+    func run() throws {
+        let ignored = try ignore.map { try IgnoreList(path: $0) } ?? IgnoreList()
+        let names = try symbols.map { try Symbols(path: $0) }
+        let limit = memoryLimit?.bytes ?? HostMemory.available
+        let readers = try traces.map { try TraceArgument.open($0, memoryLimit: limit) }
+        let progress = Progress(total: readers.map(\.position).min())
+        let show: (Position) -> Void = { progress.update(position: $0, time: nil) }
+        let report: DiffReport
+        if let build {
+            report = try compare(readers[0], build, names, ignored, limit, show)
+        } else {
+            report = try TraceDiff(
+                readers[0], readers[1], memoryLimit: limit, symbols: names, ignored: ignored, progress: show
+            ).run()
+        }
+        progress.clear()
+        let sides = build.map { ("this build", $0) } ?? (traces[0], traces[1])
+        if json { try JSONLine.print(DiffObject(report)) } else { try StandardOutput.say(DiffText(report, sides).text) }
+        if report.difference != nil { throw Failure.differs }
+        if !report.isComplete && !allowIncomplete { throw Failure.usage }
+    }
+
+    private func compare(
+        _ trace: TraceReader, _ build: String, _ names: Symbols?, _ ignored: IgnoreList, _ limit: UInt64,
+        _ show: @escaping (Position) -> Void
+    ) throws -> DiffReport {
+        let run = try TraceRun(trace, memoryLimit: limit)
+        let options = ["--memory-limit", "\(limit)"] + (symbols.map { ["--symbols", $0] } ?? [])
+        let other = try RemoteProbe(path: build, trace: trace.path, options: options)
+        return try BuildDiff(
+            trace, LocalProbe(run, symbols: names), other, names: ("this build", build), ignored: ignored, progress: show
+        ).run()
+    }
+}

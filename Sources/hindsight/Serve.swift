@@ -1,0 +1,34 @@
+import Analysis
+import ArgumentParser
+import RecordReplay
+import TraceFormat
+
+/// `hindsight serve`: answers another build of hindsight about a trace's run. Not for people.
+struct Serve: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Answers another build's `hindsight diff` about a trace's run.",
+        discussion: "Questions and answers are JSON objects, one a line, on stdin and stdout.", shouldDisplay: false)
+
+    @OptionGroup var trace: TraceArgument
+
+    @Option(name: .long, help: ArgumentHelp("The guest's symbols.", valueName: "file"))
+    var symbols: String?
+
+    @Option(name: .long, help: ArgumentHelp("The most memory that the trace's machine may have.", valueName: "size"))
+    var memoryLimit: ByteCount?
+
+    func run() throws {
+        let server = try TraceServer(version: Build.version) { try StandardOutput.say($0) }
+        let run: TraceRun
+        let names: Symbols?
+        do {
+            let limit = memoryLimit?.bytes ?? HostMemory.available
+            names = try symbols.map { try Symbols(path: $0) }
+            run = try TraceRun(try trace.open(memoryLimit: limit), memoryLimit: limit)
+        } catch {
+            try server.refuse(error)
+            throw Failure.usage
+        }
+        try server.serve(run, symbols: names) { readLine() }
+    }
+}
