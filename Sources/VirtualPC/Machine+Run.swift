@@ -39,7 +39,7 @@ extension Machine {
             processor.interruptLine = board.interrupts.request
             var budget = min(limit, source.nextPause(after: position))
             if let time { budget = min(budget, clock.firstPosition(reaching: time)) }
-            if let deadline { budget = min(budget, clock.firstPosition(reaching: deadline)) }
+            if let deadline, !PlantedFault.budgetPastDeadline.isPlanted { budget = min(budget, clock.firstPosition(reaching: deadline)) }
             precondition(budget > position, "a pause or a deadline lies ahead")
             switch engine.run(until: budget) {
             case .position, .attention:

@@ -11,7 +11,7 @@ extension Machine: SystemBus {
 
     package func writePort(_ port: PortNumber, width: Int, value: UInt32) {
         board.ports.write(UInt64(port), width: width, value: UInt64(value), now: now)
-        if !PlantedFault.budgetOutlivesWrite.isPlanted { processor.requestAttention() }
+        processor.requestAttention()
     }
 
     package func readMMIO(_ address: PhysicalAddress, width: Int) -> UInt64 {

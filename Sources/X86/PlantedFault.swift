@@ -42,8 +42,8 @@ public enum PlantedFault: String, CaseIterable, Sendable {
     case lateInterrupt
     /// The ACPI timer is one ahead after an hour of virtual time.
     case timerAheadAfterHour
-    /// A write to a port does not end the budget: what it moved is looked at when the block ends.
-    case budgetOutlivesWrite
+    /// The engine's budget does not end at the next deadline: timers fire when it pauses for something else.
+    case budgetPastDeadline
 
     // State, rungs and snapshots.
 
@@ -66,7 +66,7 @@ public enum PlantedFault: String, CaseIterable, Sendable {
     case lostIteration
     /// POPF does not have a pending interrupt looked at before the next instruction.
     case interruptAfterBlock
-    /// ADC between 32-bit registers makes the wrong carry from its 1,000,000th execution on.
+    /// ADC between 32-bit registers adds the wrong carry from its 1,000,000th execution on.
     case wrongCarry
     /// A store to code that is running is seen when its block ends.
     case lateCode

@@ -24,8 +24,8 @@ struct Hindsight: ParsableCommand {
             """,
         version: "hindsight \(Build.version)",
         subcommands: [
-            RecordCommand.self, RunCommand.self, ReplayCommand.self, Info.self, Events.self, DiffCommand.self, Demo.self, Bench.self,
-            Serve.self,
+            RecordCommand.self, RunCommand.self, ReplayCommand.self, CheckCommand.self, Info.self, Events.self, DiffCommand.self, Demo.self,
+            Bench.self, Serve.self,
         ])
 
     /// As `ParsableCommand.main`, with the exit codes of this tool: 2 for bad usage and for whatever a command throws.

@@ -30,6 +30,14 @@ struct HotCodeTests {
         return calls
     }
 
+    @Test("No planted fault is asked for: all of them are gone from a build that users get")
+    func plantedFaults() throws {
+        let calls = try Self.runtimeCalls(of: Command.path)
+        for (function, called) in calls where !function.contains("PlantedFault") {
+            #expect(!called.contains { $0.contains("PlantedFault") }, "\(function)")
+        }
+    }
+
     private static let costly = ["swift_retain", "swift_release", "swift_allocObject", "swift_beginAccess", "swift_once", "malloc"]
 
     @Test("no step allocates, retains or releases: neither the loop over instructions nor the handlers of integer instructions")

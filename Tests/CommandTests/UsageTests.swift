@@ -1,7 +1,7 @@
 import Testing
 
 @Suite struct UsageTests {
-    @Test("Each command's --help is on stdout, with exit code 0", arguments: ["record", "run", "replay", "info", "events", "demo", "bench"])
+    @Test("Each command's --help is on stdout, with exit code 0", arguments: ["record", "run", "replay", "check", "info", "events", "demo", "bench"])
     func help(_ command: String) throws {
         let folder = try Folder()
         for arguments in ["\(command) --help", "help \(command)"] {
@@ -38,7 +38,7 @@ import Testing
             "record --flat guest@0x100000 --until -1", "record --flat guest@0x100000 --rung-every 0",
             "record --flat guest@0x100000 --seed x", "record --flat guest@0x100000 --rtc yesterday",
             "record --flat guest@0x100000 --pace slow", "record --flat guest@0x100000 --pace fast --input guest", "record --flat guest@0x100000 --engine warp",
-            "record --flat guest@0x100000 more", "replay a b", "replay a --to b", "info --bogus a",
+            "record --flat guest@0x100000 more", "replay a b", "replay a --to b", "check", "check a --shard 3/2", "check a --shard 0/2", "check a --shard 2", "check a --jobs 0", "check a --timeout 0", "info --bogus a",
         ])
     func usage(_ arguments: String) throws {
         let folder = try Folder()

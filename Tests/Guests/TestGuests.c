@@ -4,7 +4,7 @@
 // Each is defined beside its image, by the IMAGE macro.
 #define GUESTS(X) \
     X(modes) X(paging) X(faults) X(selfmod) X(rep) X(shadow) X(irq) X(debug) X(stale) X(tasks) X(v86) X(long) X(apic) \
-    X(echo) X(faultloop) X(triple)
+    X(spaces) X(float) X(sparse) X(host) X(echo) X(faultloop) X(triple)
 
 #define DECLARE(name) extern const hs_guest hs_guest_##name;
 GUESTS(DECLARE)

@@ -10,7 +10,7 @@ import X86
 /// every knob turned. The one that lives on input, echo, is in `GuestTests`.
 @Suite struct KnobTests {
     private static let guests = [
-        "modes", "paging", "faults", "selfmod", "rep", "shadow", "irq", "debug", "triple", "stale", "tasks", "v86", "long", "faultloop",
+        "modes", "paging", "faults", "selfmod", "rep", "shadow", "irq", "debug", "triple", "stale", "spaces", "tasks", "v86", "long", "faultloop",
     ]
 
     /// faultloop never ends and retires nothing, so it is slow: it is bounded here.

@@ -61,6 +61,8 @@ private struct GuestRun {
 
     @Test("R7: a changed page table is seen without INVLPG") func stale() throws { try expectAllChecks(of: "stale", atLeast: 53) }
 
+    @Test("R7: a change of address space leaves nothing of the one before") func spaces() throws { try expectAllChecks(of: "spaces", atLeast: 9) }
+
     @Test("R1, R10: hardware task switches are per the manual") func tasks() throws { try expectAllChecks(of: "tasks", atLeast: 130) }
 
     @Test("Virtual-8086 mode and its extensions are per the manual") func v86() throws { try expectAllChecks(of: "v86", atLeast: 175) }

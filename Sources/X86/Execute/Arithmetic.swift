@@ -85,11 +85,9 @@ private func add<W: Width, F: OperandForm>(_ cpu: CPU, _ instruction: Instructio
 private func adc<W: Width, F: OperandForm>(_ cpu: CPU, _ instruction: InstructionReference, _: W.Type, _: F.Type) -> Status {
     guard let b = cpu.read(instruction, 1, as: W.self, F.self) else { return Retire.fault }
     let done = cpu.update(instruction, 0, F.self) { (a: W) in
-        let result = a &+ b &+ W(truncatingIfNeeded: cpu.carry)
+        let isWrong = PlantedFault.wrongCarry.isPlanted && W.self == UInt32.self && F.self == RegisterForm.self && PlantedFault.isWorn(at: cpu.state.position)
+        let result = a &+ b &+ W(truncatingIfNeeded: isWrong ? cpu.carry ^ 1 : cpu.carry)
         cpu.setFlags(adding: a, b, result: result)
-        if PlantedFault.wrongCarry.isPlanted, W.self == UInt32.self, F.self == RegisterForm.self, PlantedFault.isWorn(at: cpu.state.position) {
-            cpu.setCarry(cpu.carry ^ 1)
-        }
         return result
     }
     return done ? Retire.next : Retire.fault
