@@ -1,115 +1,58 @@
-import Foundation
-
-/// The symbol table of a little-endian x86 ELF file of 32 or 64 bits (System V gABI chapter 4: sections, symbol table).
+/// The names of addresses in an ELF file: its symbol table or, where a kernel was stripped of it, what the kernel exports to its
+/// modules.
 struct ELFSymbolTable {
-    struct Failure: Error {
-        let reason: String
-    }
-
-    /// Where the two widths keep the same fields.
-    private struct Layout {
-        let word: Int
-        let table: Int, entrySize: Int, entryCount: Int
-        let section: (size: Int, offset: Int, length: Int, link: Int)
-        let symbol: (size: Int, value: Int, length: Int, info: Int, section: Int)
-
-        static let bits32 = Layout(
-            word: 4, table: 32, entrySize: 46, entryCount: 48, section: (40, 16, 20, 24), symbol: (16, 4, 8, 12, 14))
-        static let bits64 = Layout(
-            word: 8, table: 40, entrySize: 58, entryCount: 60, section: (64, 24, 32, 40), symbol: (24, 8, 16, 4, 6))
-    }
-
+    /// SHT_SYMTAB.
     private static let symbolTable: UInt64 = 2
     /// STT_SECTION and STT_FILE name no address.
     private static let unnamedTypes: ClosedRange<UInt64> = 3...4
     /// SHN_UNDEF, and SHN_ABS with what lies above: no address either.
     private static let undefined: UInt64 = 0
     private static let reserved: UInt64 = 0xFF00
+    /// Bytes of an entry of a kernel's export table: 32-bit distances from each field to the symbol, its name and its name space
+    /// (Linux 5.4 and later on x86, include/linux/export.h).
+    private static let exportSize = 12
 
     private(set) var symbols: [Symbols.Symbol] = []
 
-    init(_ data: Data) throws(Failure) {
-        let file = Bytes(data)
-        let layout: Layout
-        switch try file.number(4, 1, "the ELF header") {
-        case 1: layout = .bits32
-        case 2: layout = .bits64
-        default: throw Failure(reason: "it is neither a 32-bit nor a 64-bit ELF file")
+    init(_ file: ELFFile) throws(ELFFile.Failure) {
+        for section in file.sections where section.type == Self.symbolTable {
+            read(file, section.bytes, try file.section(section.link).bytes)
         }
-        guard try file.number(5, 1, "the ELF header") == 1 else { throw Failure(reason: "it is not little-endian") }
-        let machine = try file.number(18, 2, "the ELF header")
-        guard [3, 6, 62].contains(machine) else { throw Failure(reason: "it is for another processor (machine \(machine))") }
-        let table = try file.number(layout.table, layout.word, "the ELF header")
-        let entrySize = Int(try file.number(layout.entrySize, 2, "the ELF header"))
-        let count = Int(try file.number(layout.entryCount, 2, "the ELF header"))
-        guard count == 0 || entrySize >= layout.section.size else { throw Failure(reason: "its section headers have \(entrySize) bytes") }
-        func section(_ index: Int) throws(Failure) -> Int {
-            guard index < count else { throw Failure(reason: "there is no section \(index)") }
-            guard let start = Int(exactly: table), start <= data.count - (index + 1) * entrySize else {
-                throw Failure(reason: "the file ends inside section header \(index)")
-            }
-            return start + index * entrySize
-        }
-        for index in 0..<count {
-            let header = try section(index)
-            guard try file.number(header + 4, 4, "section header \(index)") == Self.symbolTable else { continue }
-            let link = Int(try file.number(header + layout.section.link, 4, "section header \(index)"))
-            let entries = try Self.range(file, of: header, layout, index)
-            let names = try Self.range(file, of: try section(link), layout, link)
-            read(file, entries, names, layout)
-        }
-        if symbols.isEmpty { throw Failure(reason: "it has no symbol table: it was stripped") }
+        if symbols.isEmpty { readExports(file) }
+        if symbols.isEmpty { throw ELFFile.Failure(reason: "it has no symbol table: it was stripped") }
     }
 
-    /// The bytes of a section, within the file.
-    private static func range(_ file: Bytes, of header: Int, _ layout: Layout, _ index: Int) throws(Failure) -> Range<Int> {
-        let what = "section header \(index)"
-        let offset = try file.number(header + layout.section.offset, layout.word, what)
-        let length = try file.number(header + layout.section.length, layout.word, what)
-        guard let start = Int(exactly: offset), let count = Int(exactly: length), start <= file.data.count,
-            count <= file.data.count - start
-        else { throw Failure(reason: "the file ends inside section \(index)") }
-        return start..<start + count
+    private mutating func read(_ file: ELFFile, _ entries: Range<Int>, _ names: Range<Int>) {
+        let size = file.isWide ? 24 : 16
+        let word = file.isWide ? 8 : 4
+        for at in stride(from: entries.lowerBound, through: entries.upperBound - size, by: size) {
+            guard let name = file.number(at, 4), let info = file.number(at + (file.isWide ? 4 : 12), 1),
+                let section = file.number(at + (file.isWide ? 6 : 14), 2), let value = file.number(at + (file.isWide ? 8 : 4), word),
+                let length = file.number(at + (file.isWide ? 16 : 8), word), section != Self.undefined, section < Self.reserved,
+                !Self.unnamedTypes.contains(info & 0xF), let text = file.text(Int(name), in: names)
+            else { continue }
+            symbols.append(Symbols.Symbol(address: value, size: length, name: text, isGlobal: info >> 4 == 1))
+        }
     }
 
-    private mutating func read(_ file: Bytes, _ entries: Range<Int>, _ names: Range<Int>, _ layout: Layout) {
-        let count = entries.count / layout.symbol.size
-        symbols.reserveCapacity(symbols.count + count)
-        file.data.withUnsafeBytes { bytes in
-            // SAFETY: both ranges lie inside the file.
-            func number(_ offset: Int, _ count: Int) -> UInt64 {
-                var value: UInt64 = 0
-                for byte in 0..<count { value |= UInt64(bytes[offset + byte]) << UInt64(8 * byte) }
-                return value
-            }
-            for index in 0..<count {
-                let at = entries.lowerBound + index * layout.symbol.size
-                let info = number(at + layout.symbol.info, 1)
-                let section = number(at + layout.symbol.section, 2)
-                let name = Int(number(at, 4))
-                guard section != Self.undefined, section < Self.reserved, !Self.unnamedTypes.contains(info & 0xF), name < names.count
+    /// Exported functions and variables. Much lies between them that is not exported, so each name is its first byte's only.
+    private mutating func readExports(_ file: ELFFile) {
+        guard let names = file.sections.first(where: { $0.name == "__ksymtab_strings" }) else { return }
+        for section in file.sections where section.name == "__ksymtab" || section.name == "__ksymtab_gpl" {
+            let bytes = section.bytes
+            for at in stride(from: bytes.lowerBound, through: bytes.upperBound - Self.exportSize, by: Self.exportSize) {
+                let field = section.address &+ UInt64(at - bytes.lowerBound)
+                guard let value = Self.distance(file, at), let name = Self.distance(file, at + 4),
+                    let offset = Int(exactly: field &+ 4 &+ name &- names.address), let text = file.text(offset, in: names.bytes)
                 else { continue }
-                let text = bytes[(names.lowerBound + name)..<names.upperBound].prefix { $0 != 0 }
-                guard !text.isEmpty else { continue }
+                let address = field &+ value
                 symbols.append(
-                    Symbols.Symbol(
-                        address: number(at + layout.symbol.value, layout.word), size: number(at + layout.symbol.length, layout.word),
-                        name: String(decoding: text, as: UTF8.self), isGlobal: info >> 4 == 1))
+                    Symbols.Symbol(address: file.isWide ? address : address & 0xFFFF_FFFF, size: 1, name: text, isGlobal: true))
             }
         }
     }
 
-    /// Reads little-endian numbers within the file.
-    private struct Bytes {
-        let data: Data
-
-        init(_ data: Data) { self.data = data }
-
-        func number(_ offset: Int, _ count: Int, _ what: String) throws(Failure) -> UInt64 {
-            guard offset >= 0, offset <= data.count - count else { throw Failure(reason: "the file ends inside \(what)") }
-            var value: UInt64 = 0
-            for byte in 0..<count { value |= UInt64(data[data.startIndex + offset + byte]) << UInt64(8 * byte) }
-            return value
-        }
+    private static func distance(_ file: ELFFile, _ at: Int) -> UInt64? {
+        file.number(at, 4).map { UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: $0))) }
     }
 }

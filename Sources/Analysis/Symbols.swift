@@ -1,6 +1,9 @@
 import Foundation
+import VirtualPC
+import X86
 
-/// The names of a guest's addresses: the symbol table of an ELF file such as `vmlinux`, or a `System.map`.
+/// The names of a guest's addresses: the symbol table of an ELF file such as `vmlinux`, or a `System.map`. Of a stripped kernel
+/// what it exports to its modules.
 ///
 /// Addresses are those that the file was linked for: a kernel that moves itself (KASLR) is not followed.
 package struct Symbols: Sendable {
@@ -30,14 +33,19 @@ package struct Symbols: Sendable {
         let data = try Self.contents(path)
         let found: [Symbol]
         if data.starts(with: [0x7F, 0x45, 0x4C, 0x46]) {
-            do throws(ELFSymbolTable.Failure) {
-                found = try ELFSymbolTable(data).symbols
+            do throws(ELFFile.Failure) {
+                found = try ELFSymbolTable(ELFFile(data)).symbols
             } catch { throw .malformed(path: path, reason: error.reason) }
         } else {
             found = try Self.map(data, path)
         }
         guard !found.isEmpty else { throw .empty(path: path) }
         self.init(found, path: path)
+    }
+
+    /// Names that are known already.
+    package init(_ named: [(name: String, address: UInt64)], path: String) {
+        self.init(named.map { Symbol(address: $0.address, size: 0, name: $0.name, isGlobal: true) }, path: path)
     }
 
     init(_ found: [Symbol], path: String) {
@@ -84,6 +92,12 @@ package struct Symbols: Sendable {
         } catch {
             throw .cannotRead(path: path, reason: (error as NSError).code == NSFileReadNoSuchFileError ? "there is no such file" : error.localizedDescription)
         }
+    }
+
+    /// Refuses symbols that cannot be those of a machine's guest.
+    package func check(against manifest: Manifest) throws(SymbolsError) {
+        let isWideModel = CPUModel.named(manifest.cpu)?.hasLongMode ?? true
+        if isWide, !isWideModel { throw .tooWide(path: path, model: manifest.cpu) }
     }
 
     /// Lines of address, type and name: `c1000000 T _text`, with `[module]` behind in /proc/kallsyms.

@@ -119,6 +119,7 @@ next_byte:
     je quit
 
     // The bug: between this load and the store below, the timer's own update is lost.
+deposit:
     movl AT(total), %eax
     movl %eax, %edx
     movl $RECEIPT_ROUNDS, %ecx
@@ -129,7 +130,7 @@ next_byte:
     movl %edx, AT(receipt)
     incl %eax
     movl %eax, AT(total)
-
+audit:
     cli
     incl AT(bytes)
     movl AT(bytes), %eax
@@ -359,3 +360,25 @@ input_head:
 input_tail:
     .byte 0
 END_IMAGE
+
+// What `demo` looks for by name.
+.macro SYMBOL label:req
+    .section .rodata.str1.1, "aMS", @progbits, 1
+8:  .asciz "\label"
+    .section .data.rel.ro, "aw", @progbits
+    .quad 8b, AT(\label)
+.endm
+
+    .section .data.rel.ro, "aw", @progbits
+    .balign 8
+    .globl hs_demo_symbol_table
+hs_demo_symbol_table:
+    SYMBOL deposit
+    SYMBOL audit
+    SYMBOL report
+    SYMBOL timer
+    SYMBOL serial
+    SYMBOL bytes
+    SYMBOL ticks
+    SYMBOL total
+    .quad 0, 0

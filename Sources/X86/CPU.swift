@@ -13,9 +13,6 @@ struct Core {
     var suppressTrap = false
     /// What `State.shadow` was before the running instruction.
     var previousShadow = State.Shadow.none
-    /// The last delivery of an exception or interrupt: the position behind it, and the vector. For reports only.
-    var deliveredAt: UInt64 = 0
-    var deliveredVector: UInt8 = 0
 
     // The budget.
     /// The inner loop leaves when `position` reaches this; 0 makes it leave after the running instruction.
@@ -54,6 +51,11 @@ struct Core {
     var watchedTableCount = 0
     /// All ones, or without bit 20 while A20 is held low.
     var a20Mask: UInt64 = .max
+
+    // For observers; nothing of the guest.
+    var pauses: PauseReasons = []
+    var probe: (() -> Bool)?
+    var lastDelivery: Delivery?
 
     let memory: Unmanaged<PhysicalMemory>
     unowned(unsafe) var bus: (any SystemBus)?

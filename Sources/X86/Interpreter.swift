@@ -1,10 +1,10 @@
 /// The reference engine: executes decoded instructions one by one.
 package final class Interpreter: Engine {
     private let processor: Processor
-    private let cpu: CPU
+    let cpu: CPU
     private let decoder: Decoder
     /// SAFETY: one cache, reached by pointer so that the loop pays no exclusivity checks; lives as long as the engine.
-    private let cache: UnsafeMutablePointer<BlockCache>
+    let cache: UnsafeMutablePointer<BlockCache>
     /// Where a single instruction outside any block is decoded.
     private let loose: UnsafeMutablePointer<Instruction>
     /// Its bytes, at most 15.
@@ -29,6 +29,7 @@ package final class Interpreter: Engine {
     }
 
     package func run(until position: Position) -> Exit {
+        if let probe = cpu.core.pointee.probe { return runProbed(until: position.rawValue, probe) }
         let interval = cpu.core.pointee.knobs.flushInterval
         while interval > 0, cpu.state.position &+ interval < position.rawValue {
             let exit = runUnflushed(until: cpu.state.position &+ interval)
@@ -39,7 +40,7 @@ package final class Interpreter: Engine {
         return runUnflushed(until: position.rawValue)
     }
 
-    private func runUnflushed(until limit: UInt64) -> Exit {
+    func runUnflushed(until limit: UInt64) -> Exit {
         let core = cpu.core
         while true {
             if core.pointee.attention {
@@ -150,7 +151,7 @@ package final class Interpreter: Engine {
 
     /// The RAM page to fetch from, filling the TLB; -1 where fetching faults or finds no RAM, which `stepLoose` sorts out.
     @inline(never)
-    private func translateCode(_ linear: UInt64) -> Int {
+    func translateCode(_ linear: UInt64) -> Int {
         guard cpu.state.rip <= cpu.core.pointee.codeLimit, !cpu.is64Bit || cpu.isCanonical(linear) else { return -1 }
         do throws(Fault) {
             return cpu.memory.pageIndex(of: try cpu.translatePage(linear, .execute, as: cpu.privilege))
@@ -191,7 +192,7 @@ package final class Interpreter: Engine {
 
     /// Everything that is not "go on with the next instruction".
     @inline(never)
-    private func finish(_ status: Status, _ instruction: UnsafeMutablePointer<Instruction>) -> Exit? {
+    func finish(_ status: Status, _ instruction: UnsafeMutablePointer<Instruction>) -> Exit? {
         cpu.core.pointee.lastStatus = status
         switch status {
         case Retire.again:

@@ -60,7 +60,8 @@ package final class Processor {
 
     /// The vector of the exception or interrupt whose delivery was the step to this position; nil if an instruction was.
     package var deliveredVector: UInt8? {
-        core.pointee.deliveredAt == core.pointee.state.position ? core.pointee.deliveredVector : nil
+        guard let last = core.pointee.lastDelivery, last.position.advanced(by: 1) == position else { return nil }
+        return last.vector
     }
 
     /// Whether the vCPU waits for an interrupt.

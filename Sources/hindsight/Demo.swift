@@ -9,10 +9,11 @@ import struct X86.Position
 /// `hindsight demo`.
 struct Demo: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Catches a bug that strikes only now and then, and brings it back at the same instruction each time.",
+        abstract: "Catches a bug that strikes only now and then, brings it back at the same instruction each time, and finds its cause.",
         discussion: """
             A small kernel with a lost-update race runs on input that comes at random moments until the race strikes. That run is \
-            in the trace, and so the trace is replayed, twice: the bug strikes at the very same position.
+            in the trace, and so the trace is replayed, twice: the bug strikes at the very same position. Then the trace is asked \
+            where the books first did not balance, and the very store that lost the update is found.
             """)
 
     @Option(name: .long, help: ArgumentHelp("Keep the trace here.", valueName: "run.hst"))
@@ -88,12 +89,24 @@ struct Demo: ParsableCommand {
         } else {
             try say("\n   The runs are not the same. That is a bug in hindsight: please report it with the trace (--output).")
         }
+        let bug = try find(trace)
         if let output {
             try say("   Look inside:  hindsight events \(output)")
         } else {
             try say("   Keep the trace with --output run.hst, then look inside with:  hindsight events run.hst")
         }
-        return DemoReport(positions: runs.map(\.position.rawValue), result: identical ? .identical : .diverged)
+        return DemoReport(positions: runs.map(\.position.rawValue), result: identical ? .identical : .diverged, bug: DemoReport.Bug(bug))
+    }
+
+    /// Goes from the wrong sum back to the store that made it wrong.
+    private func find(_ trace: TraceReader) throws -> LostUpdate {
+        try say("\n3. Ask where it began.\n\n   hindsight bisect --when '\(LostUpdate.predicate)'\n")
+        let bug = try LostUpdate(in: trace)
+        let found = bug.store.instruction.position.advanced(by: 1)
+        try say("   First at position \(Text.grouped(found.rawValue)). The last three instructions that touched the total:\n")
+        try say(bug.story)
+        try say("\n   The deposit's store wrote over the tick's update. Interrupts off around load and store would mend it.")
+        return bug
     }
 
     private func record(_ path: String) throws -> TraceEnd {
@@ -127,6 +140,24 @@ struct DemoReport: Encodable {
     /// Where the bug struck: in the recording and in both replays.
     let positions: [UInt64]
     let result: Result
+    let bug: Bug
+
+    /// The lost update: where the deposit loaded, the tick came, and the deposit stored.
+    struct Bug: Encodable {
+        let when: String
+        let load: UInt64
+        let tick: UInt64
+        let store: UInt64
+        let instruction: String
+
+        init(_ found: LostUpdate) {
+            when = LostUpdate.predicate
+            load = found.load.instruction.position.rawValue
+            tick = found.tick.instruction.position.rawValue
+            store = found.store.instruction.position.rawValue
+            instruction = found.store.instruction.text
+        }
+    }
 }
 
 extension TraceEnd {

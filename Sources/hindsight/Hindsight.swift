@@ -24,8 +24,8 @@ struct Hindsight: ParsableCommand {
             """,
         version: "hindsight \(Build.version)",
         subcommands: [
-            RecordCommand.self, RunCommand.self, ReplayCommand.self, CheckCommand.self, Info.self, Events.self, DiffCommand.self, Demo.self,
-            Bench.self, Serve.self,
+            RecordCommand.self, RunCommand.self, ReplayCommand.self, CheckCommand.self, Info.self, Events.self, DiffCommand.self,
+            BisectCommand.self, Demo.self, Bench.self, Serve.self,
         ])
 
     /// As `ParsableCommand.main`, with the exit codes of this tool: 2 for bad usage and for whatever a command throws.
@@ -65,6 +65,8 @@ enum Failure {
     static let usage = ExitCode(2)
     /// Recordings only: the guest failed.
     static let guest = ExitCode(3)
+    /// `bisect --build` only: two builds cannot be compared. `git bisect run` then leaves the revision out.
+    static let cannotTell = ExitCode(125)
 }
 
 /// The version of this build, as manifests name it.

@@ -93,7 +93,10 @@ private let replayKeys: Set = ["trace", "position", "outcome", "digest", "bytes"
         #expect(result.code == 0)
         #expect(result.output.split(separator: "\n").count == 1)
         let object = try result.json()
-        #expect(Set(object.keys) == ["positions", "result"])
+        #expect(Set(object.keys) == ["positions", "result", "bug"])
+        let bug = try #require(object["bug"] as? [String: Any])
+        let order = ["load", "tick", "store"].compactMap { bug[$0] as? UInt64 }
+        #expect(order.count == 3 && order == order.sorted() && (bug["instruction"] as? String)?.hasSuffix("eax <total>") == true)
         #expect(object["result"] as? String == "identical")
         let positions = object["positions"] as? [UInt64] ?? []
         #expect(positions.count == 3 && Set(positions).count == 1)
@@ -102,7 +105,7 @@ private let replayKeys: Set = ["trace", "position", "outcome", "digest", "bytes"
         #expect(try replay.json()["position"] as? UInt64 == positions.first)
         let story = try folder.hindsight("demo")
         #expect(story.code == 0)
-        #expect(story.output.contains("It struck at position "))
+        #expect(story.output.contains("It struck at position ") && story.output.contains("the tick is lost"))
         #expect(folder.names == ["demo.hst"])
     }
 }

@@ -1,7 +1,7 @@
 import Testing
 
 @Suite struct UsageTests {
-    @Test("Each command's --help is on stdout, with exit code 0", arguments: ["record", "run", "replay", "check", "info", "events", "demo", "bench"])
+    @Test("Each command's --help is on stdout, with exit code 0", arguments: ["record", "run", "replay", "check", "info", "events", "bisect", "demo", "bench"])
     func help(_ command: String) throws {
         let folder = try Folder()
         for arguments in ["\(command) --help", "help \(command)"] {

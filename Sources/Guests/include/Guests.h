@@ -19,5 +19,14 @@ typedef struct hs_guest {
 /// The embedded guest called `name` (`demo`, `bench-alu`, `bench-memory`, `bench-branches`), or null.
 const hs_guest *hs_guest_named(const char *name);
 
+/// A named address in a guest's memory.
+typedef struct hs_symbol {
+    const char *name;
+    uint64_t address;
+} hs_symbol;
+
+/// The names of the guest `demo`, up to one without a name.
+const hs_symbol *hs_demo_symbols(void);
+
 /// A floppy's first sector, which loads and enters the image that follows it (at most 17 sectors).
 const hs_guest *hs_guest_boot_sector(void);

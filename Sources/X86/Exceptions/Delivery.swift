@@ -57,9 +57,8 @@ extension CPU {
             noteCause(of: event)
             do throws(Fault) {
                 try enter(event)
+                noteDelivery(event)
                 state.position &+= 1
-                core.pointee.deliveredAt = state.position
-                core.pointee.deliveredVector = event.vector
                 leaveBlock()
                 return true
             } catch {
@@ -81,6 +80,18 @@ extension CPU {
             state.dr6 = state.dr6 & ~0xF | event.debugBits
             state.dr7 &= ~DebugControl.generalDetect
         }
+    }
+
+    /// For observers.
+    private func noteDelivery(_ event: Event) {
+        let kind: Delivery.Kind =
+            switch event.kind {
+            case .external: .interrupt
+            case .fault, .trap: .exception
+            case .software, .privilegedSoftware: .instruction
+            }
+        core.pointee.lastDelivery = Delivery(position: Position(state.position), vector: event.vector, kind: kind)
+        if core.pointee.pauses.contains(.deliveries) { requestAttention() }
     }
 
     /// What a fault during the delivery of `event` becomes (Intel SDM Vol. 3A table 6-5).

@@ -5,18 +5,19 @@ extension Processor {
     /// IA-32e mode linear addresses have 32 bits, and higher ones wrap.
     ///
     /// The walk of `CPU.translatePage` on its own: a test compares the two.
-    package func physicalAddress(behind linear: UInt64) -> UInt64? {
+    /// - Parameter visit: shown the physical address and size of each entry that the walk reads in memory.
+    package func physicalAddress(behind linear: UInt64, visit: (UInt64, Int) -> Void = { _, _ in }) -> UInt64? {
         let cpu = CPU(core)
         let state = cpu.state
         if state.cr0 & CR0.pg == 0 { return linear & 0xFFFF_FFFF & core.pointee.a20Mask }
         if cpu.isLongMode {
             guard cpu.isCanonical(linear) else { return nil }
-            return walk(linear, table: state.cr3, level: 4)
+            return walk(linear, table: state.cr3, level: 4, visit)
         }
         let linear = linear & 0xFFFF_FFFF
-        if state.cr4 & CR4.pae == 0 { return walk32(linear) }
+        if state.cr4 & CR4.pae == 0 { return walk32(linear, visit) }
         let pointer = state.pdpte[Int(linear >> 30)]
-        return pointer & 1 == 0 ? nil : walk(linear, table: pointer, level: 2)
+        return pointer & 1 == 0 ? nil : walk(linear, table: pointer, level: 2, visit)
     }
 
     /// The bytes from a linear address on, `count` at most, up to the first that is not mapped to RAM or ROM.
@@ -44,7 +45,7 @@ extension Processor {
     }
 
     /// PAE's and 4-level tables from `level` down.
-    private func walk(_ linear: UInt64, table: UInt64, level: UInt64) -> UInt64? {
+    private func walk(_ linear: UInt64, table: UInt64, level: UInt64, _ visit: (UInt64, Int) -> Void) -> UInt64? {
         let mask: UInt64 = ((1 << UInt64(model.physicalAddressBits)) - 1) & ~0xFFF
         let isLong = level == 4
         let hasNoExecute = core.pointee.state.efer & EFER.nxe != 0
@@ -52,8 +53,9 @@ extension Processor {
         var table = table & mask
         var level = level
         while true {
-            let at = table | (linear >> (12 + 9 * (level - 1)) & 0x1FF) << 3
-            guard let entry = memory.peek(at & core.pointee.a20Mask, count: 8), entry & 1 != 0 else { return nil }
+            let at = (table | (linear >> (12 + 9 * (level - 1)) & 0x1FF) << 3) & core.pointee.a20Mask
+            visit(at, 8)
+            guard let entry = memory.peek(at, count: 8), entry & 1 != 0 else { return nil }
             let isLarge = level == 2 && entry & 0x80 != 0
             let forbidden = reserved | (level >= 3 ? 0x80 : isLarge ? 0x1F_E000 : 0)
             guard entry & forbidden == 0 else { return nil }
@@ -67,18 +69,20 @@ extension Processor {
     }
 
     /// 2-level tables.
-    private func walk32(_ linear: UInt64) -> UInt64? {
+    private func walk32(_ linear: UInt64, _ visit: (UInt64, Int) -> Void) -> UInt64? {
         let a20Mask = core.pointee.a20Mask
-        let directory = core.pointee.state.cr3 & 0xFFFF_F000 | (linear >> 20 & 0xFFC)
-        guard let pde = memory.peek(directory & a20Mask, count: 4), pde & 1 != 0 else { return nil }
+        let directory = (core.pointee.state.cr3 & 0xFFFF_F000 | (linear >> 20 & 0xFFC)) & a20Mask
+        visit(directory, 4)
+        guard let pde = memory.peek(directory, count: 4), pde & 1 != 0 else { return nil }
         if pde & 0x80 != 0, core.pointee.state.cr4 & CR4.pse != 0 {
             let highBits = model.has(.pse36) ? max(0, min(8, model.physicalAddressBits - 32)) : 0
             let highMask: UInt64 = (1 << UInt64(highBits)) - 1
             guard pde & 0x3F_E000 & ~(highMask << 13) == 0 else { return nil }
             return (pde & 0xFFC0_0000 | (pde >> 13 & highMask) << 32 | linear & 0x3F_FFFF) & a20Mask
         }
-        let table = pde & 0xFFFF_F000 | (linear >> 10 & 0xFFC)
-        guard let pte = memory.peek(table & a20Mask, count: 4), pte & 1 != 0 else { return nil }
+        let table = (pde & 0xFFFF_F000 | (linear >> 10 & 0xFFC)) & a20Mask
+        visit(table, 4)
+        guard let pte = memory.peek(table, count: 4), pte & 1 != 0 else { return nil }
         return (pte & 0xFFFF_F000 | linear & 0xFFF) & a20Mask
     }
 }

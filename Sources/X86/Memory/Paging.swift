@@ -212,6 +212,7 @@ extension CPU {
         core.pointee.tlbGeneration += 1
         if core.pointee.tlbGeneration > 0xFFF { clearTranslations() }
         leaveBlock()
+        if core.pointee.pauses.contains(.translations) { requestAttention() }
     }
 
     private var tables: [3 of UnsafeMutablePointer<TranslationEntry>] {

@@ -26,6 +26,8 @@ package final class PhysicalMemory {
         static let code: UInt8 = 2
         /// Fed a cached translation.
         static let tables: UInt8 = 4
+        /// Holds bytes that an observer watches.
+        static let watched: UInt8 = 8
     }
 
     /// Bytes of RAM.
@@ -48,6 +50,8 @@ package final class PhysicalMemory {
     private let writers: UnsafeMutablePointer<UInt>
     /// The processor whose caches are told of stores to watched pages.
     var watcher: CPU?
+    /// What an observer watches, as offsets from `base`.
+    var watchedBytes: [Range<Int>] = []
 
     package enum Failure: Error, Equatable {
         /// The host refused to map guest memory of this size in bytes.
@@ -238,7 +242,8 @@ package final class PhysicalMemory {
     func noteStore(page index: Int, offset: Int, count: Int, byWalk: Bool = false) {
         let flags = pageFlags[index]
         pageFlags[index] = flags | PageFlag.dirty
-        guard flags & (PageFlag.code | PageFlag.tables) != 0 else { return }
+        guard flags & (PageFlag.code | PageFlag.tables | PageFlag.watched) != 0 else { return }
+        if flags & PageFlag.watched != 0 { noteWatched(index << 12 + offset, count) }
         if flags & PageFlag.code != 0 {
             let first = UInt64(offset >> 6)
             let last = UInt64((offset + count - 1) >> 6)

@@ -16,6 +16,7 @@ extension CPU {
         let checksAlignment = state.cr0 & CR0.am != 0 && state.rflags & Flag.ac != 0 && state.cpl == 3
         core.pointee.slowAccess = checksAlignment || watchesData
         for index in 0..<6 { refreshSegment(index) }
+        if core.pointee.pauses.contains(.mode) { requestAttention() }
     }
 
     /// Derives one segment's cache: after a load that changes neither mode nor privilege.
