@@ -1,7 +1,9 @@
 import Testing
 
 @Suite struct UsageTests {
-    @Test("Each command's --help is on stdout, with exit code 0", arguments: ["record", "run", "replay", "check", "info", "events", "bisect", "demo", "bench"])
+    @Test(
+        "Each command's --help is on stdout, with exit code 0",
+        arguments: ["record", "run", "replay", "check", "info", "events", "diff", "bisect", "demo", "bench"])
     func help(_ command: String) throws {
         let folder = try Folder()
         for arguments in ["\(command) --help", "help \(command)"] {
@@ -19,7 +21,8 @@ import Testing
         for arguments in ["", "--help"] {
             let result = try folder.hindsight(arguments)
             #expect(result.code == 0)
-            for command in ["record", "run", "replay", "info", "events", "demo"] { #expect(result.output.contains("  \(command) ")) }
+            for command in ["record", "run", "replay", "info", "events", "diff", "demo"] { #expect(result.output.contains("  \(command) ")) }
+            #expect(!result.output.contains("  serve "))
         }
         let version = try folder.hindsight("--version")
         #expect(version.code == 0)
@@ -39,6 +42,7 @@ import Testing
             "record --flat guest@0x100000 --seed x", "record --flat guest@0x100000 --rtc yesterday",
             "record --flat guest@0x100000 --pace slow", "record --flat guest@0x100000 --pace fast --input guest", "record --flat guest@0x100000 --engine warp",
             "record --flat guest@0x100000 more", "replay a b", "replay a --to b", "check", "check a --shard 3/2", "check a --shard 0/2", "check a --shard 2", "check a --jobs 0", "check a --timeout 0", "info --bogus a",
+            "diff", "diff a", "diff a b c", "diff a b --build c", "diff --build c",
         ])
     func usage(_ arguments: String) throws {
         let folder = try Folder()
