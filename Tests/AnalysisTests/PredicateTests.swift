@@ -53,22 +53,30 @@ struct PredicateTests {
         ] { #expect(try holds(text, on: guest), "\(text)") }
     }
 
-    @Test(
-        "what does not parse is refused with its reason and a caret under the place",
-        arguments: [
-            ("", 0, "is missing here"), ("1==", 3, "is missing here"), ("mem32[0x10==3", 13, "\"]\" is missing"), ("(1", 2, "\")\" is missing"),
-            ("1=2", 1, "equality is written =="), ("rax==", 5, "is missing"), ("1 2", 2, "an operator or the end"), ("0x", 0, "is no number"),
-            ("12ab", 0, "is no number"), ("0x1_0000_0000_0000_0000", 0, "does not fit"), ("eux==3", 0, "near it: eax"),
-            ("console==3", 7, "is searched for a text"), ("console~3", 8, "a text in quotation marks"), ("console~\"", 8, "has no end"),
-            ("console~\"\"", 8, "an empty text"), ("console~\"\\q\"", 9, "there are \\n"), ("mode==3", 6, "a mode is one of"),
-            ("mode==\"fast\"", 6, "\"long 64\""), ("mode", 4, "mode is compared"), ("mem32", 5, "\"[\" and an address"), ("\"x\"", 0, "console~"),
-            ("chip.PIC", 0, "chip.NAME.field"), ("chip.PIC.a[x]", 10, "index is written"), ("1 ? 2", 2, "no predicate has"),
-        ])
-    func refusals(text: String, offset: Int, reason: String) throws {
-        let refusal = try #require(Self.refusal(of: text), "\(text) parses")
-        #expect(refusal.offset == offset && refusal.reason.contains(reason), "\(refusal)")
-        let lines = "\(refusal)".split(separator: "\n", omittingEmptySubsequences: false)
-        #expect(lines.last == "  " + String(repeating: " ", count: offset) + "^")
+    /// A text that is no predicate, how many characters into it the mistake is, and a part of the reason.
+    private typealias Refused = (text: String, offset: Int, reason: String)
+
+    private static let refused: [Refused] = [
+        ("", 0, "is missing here"), ("1==", 3, "is missing here"), ("mem32[0x10==3", 13, "\"]\" is missing"), ("(1", 2, "\")\" is missing"),
+        ("1=2", 1, "equality is written =="), ("rax==", 5, "is missing"), ("1 2", 2, "an operator or the end"), ("0x", 0, "is no number"),
+        ("12ab", 0, "is no number"), ("0x1_0000_0000_0000_0000", 0, "does not fit"), ("eux==3", 0, "near it: eax"),
+        ("console==3", 7, "is searched for a text"), ("console~3", 8, "a text in quotation marks"), ("console~\"", 8, "has no end"),
+        ("console~\"\"", 8, "an empty text"), ("console~\"\\q\"", 9, "there are \\n"), ("mode==3", 6, "a mode is one of"),
+        ("mode==\"fast\"", 6, "\"long 64\""), ("mode", 4, "mode is compared"), ("mem32", 5, "\"[\" and an address"), ("\"x\"", 0, "console~"),
+        ("chip.PIC", 0, "chip.NAME.field"), ("chip.PIC.a[x]", 10, "index is written"), ("1 ? 2", 2, "no predicate has"),
+    ]
+
+    @Test("what does not parse is refused with its reason and a caret under the place")
+    func refusals() throws {
+        for (text, offset, reason) in Self.refused {
+            let refusal = try #require(Self.refusal(of: text))
+            let isRight: Bool = refusal.offset == offset && refusal.reason.contains(reason)
+            #expect(isRight)
+            let message: String = refusal.description
+            let caret: String = "\n  " + String(repeating: " ", count: offset) + "^"
+            let endsWithCaret: Bool = message.hasSuffix(caret)
+            #expect(endsWithCaret)
+        }
     }
 
     @Test("nesting has a limit, and no text crashes the parser")
