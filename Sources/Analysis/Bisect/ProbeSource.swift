@@ -78,7 +78,6 @@ final class ProbeSource: EventSource {
         var reasons: PauseReasons = []
         if inputs.mode { reasons.insert(.mode) }
         if !inputs.memory.isEmpty { reasons.insert(.translations) }
-        if inputs.halting { reasons.insert(.deliveries) }
         return reasons
     }
 

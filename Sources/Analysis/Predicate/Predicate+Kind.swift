@@ -3,7 +3,6 @@ struct PredicateInputs: Hashable, Sendable {
     /// Registers and whatever else may change with any step.
     var everyStep = false
     var mode = false
-    var halting = false
     var console = false
     var events = false
     var chips = false
@@ -57,8 +56,8 @@ extension Predicate.Expression {
         case .number: break
         case .register(.privilegeLevel, _, _), .mode: inputs.mode = true
         // Position and time change with every step; their comparisons with numbers are dealt with below.
-        case .register, .position, .time: inputs.everyStep = true
-        case .halted: inputs.halting = true
+        // A processor that is halted with an interrupt pending is so for one boundary, at which the engine does not pause.
+        case .register, .position, .time, .halted: inputs.everyStep = true
         case .events: inputs.events = true
         case .console: inputs.console = true
         case .chip: inputs.chips = true
