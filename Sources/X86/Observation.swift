@@ -8,8 +8,6 @@ package struct PauseReasons: OptionSet, Sendable {
     package static let mode = PauseReasons(rawValue: 1)
     /// Whatever drops translations: another CR3, a change of a page table's present entry, of A20 or of shadow RAM.
     package static let translations = PauseReasons(rawValue: 2)
-    /// Deliveries of exceptions and interrupts.
-    package static let deliveries = PauseReasons(rawValue: 4)
 }
 
 /// A step that delivered an exception or interrupt.

@@ -91,7 +91,6 @@ extension CPU {
             case .software, .privilegedSoftware: .instruction
             }
         core.pointee.lastDelivery = Delivery(position: Position(state.position), vector: event.vector, kind: kind)
-        if core.pointee.pauses.contains(.deliveries) { requestAttention() }
     }
 
     /// What a fault during the delivery of `event` becomes (Intel SDM Vol. 3A table 6-5).
