@@ -115,10 +115,7 @@ final class DiffSearch {
     }
 
     private func rule(for instruction: InstructionRecord, in rung: Rung) -> Int? {
-        let fields = (try? NamedFields(rung.registers))?.values ?? []
-        func register(_ name: String) -> UInt32? {
-            fields.first { $0.name == "cpu.\(name)" }.flatMap { UInt64($0.value.dropFirst(2), radix: 16) }.map { UInt32(truncatingIfNeeded: $0) }
-        }
+        func register(_ name: String) -> UInt32? { rung.register(name).map { UInt32(truncatingIfNeeded: $0) } }
         switch instruction.text.split(separator: " ").first {
         case "cpuid":
             guard let leaf = register("rax"), let subleaf = register("rcx") else { return nil }

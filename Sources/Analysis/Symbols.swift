@@ -1,6 +1,4 @@
 import Foundation
-import VirtualPC
-import X86
 
 /// The names of a guest's addresses: the symbol table of an ELF file such as `vmlinux`, or a `System.map`. Of a stripped kernel
 /// what it exports to its modules.
@@ -24,6 +22,8 @@ package struct Symbols: Sendable {
     package let path: String
     /// Whether an address needs more than 32 bits.
     package let isWide: Bool
+    /// Whether the file is of 32-bit code: an ELF file of that width, or a map that writes all addresses with eight digits at most.
+    package let isNarrow: Bool
     /// One for each address, ascending.
     private let symbols: [Symbol]
     private let addresses: [String: UInt64]
@@ -32,24 +32,28 @@ package struct Symbols: Sendable {
     package init(path: String) throws(SymbolsError) {
         let data = try Self.contents(path)
         let found: [Symbol]
+        let isNarrow: Bool
         if data.starts(with: [0x7F, 0x45, 0x4C, 0x46]) {
             do throws(ELFFile.Failure) {
-                found = try ELFSymbolTable(ELFFile(data)).symbols
+                let file = try ELFFile(data)
+                found = try ELFSymbolTable(file).symbols
+                isNarrow = !file.isWide
             } catch { throw .malformed(path: path, reason: error.reason) }
         } else {
-            found = try Self.map(data, path)
+            (found, isNarrow) = try Self.map(data, path)
         }
         guard !found.isEmpty else { throw .empty(path: path) }
-        self.init(found, path: path)
+        self.init(found, isNarrow: isNarrow, path: path)
     }
 
     /// Names that are known already.
     package init(_ named: [(name: String, address: UInt64)], path: String) {
-        self.init(named.map { Symbol(address: $0.address, size: 0, name: $0.name, isGlobal: true) }, path: path)
+        self.init(named.map { Symbol(address: $0.address, size: 0, name: $0.name, isGlobal: true) }, isNarrow: false, path: path)
     }
 
-    init(_ found: [Symbol], path: String) {
+    private init(_ found: [Symbol], isNarrow: Bool, path: String) {
         self.path = path
+        self.isNarrow = isNarrow
         var addresses: [String: UInt64] = [:]
         for symbol in found where symbol.isGlobal { addresses[symbol.name] = addresses[symbol.name] ?? symbol.address }
         for symbol in found { addresses[symbol.name] = addresses[symbol.name] ?? symbol.address }
@@ -94,27 +98,23 @@ package struct Symbols: Sendable {
         }
     }
 
-    /// Refuses symbols that cannot be those of a machine's guest.
-    package func check(against manifest: Manifest) throws(SymbolsError) {
-        let isWideModel = CPUModel.named(manifest.cpu)?.hasLongMode ?? true
-        if isWide, !isWideModel { throw .tooWide(path: path, model: manifest.cpu) }
-    }
-
     /// Lines of address, type and name: `c1000000 T _text`, with `[module]` behind in /proc/kallsyms.
-    private static func map(_ data: Data, _ path: String) throws(SymbolsError) -> [Symbol] {
+    private static func map(_ data: Data, _ path: String) throws(SymbolsError) -> (symbols: [Symbol], isNarrow: Bool) {
         var symbols: [Symbol] = []
+        var isNarrow = true
         for (index, line) in data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
             let words = line.split(whereSeparator: { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") || $0 == UInt8(ascii: "\r") })
             if words.isEmpty { continue }
             guard words.count >= 3, words[1].count == 1, let type = words[1].first,
                 let address = UInt64(String(decoding: words[0], as: UTF8.self), radix: 16)
             else { throw .badLine(path: path, line: index + 1) }
+            if words[0].count > 8 { isNarrow = false }
             let isGlobal = type >= UInt8(ascii: "A") && type <= UInt8(ascii: "Z")
             // Numbers, sizes and the like, which are no addresses.
             if type == UInt8(ascii: "A") || type == UInt8(ascii: "a") || type == UInt8(ascii: "U") { continue }
             symbols.append(Symbol(address: address, size: 0, name: String(decoding: words[2], as: UTF8.self), isGlobal: isGlobal))
         }
-        return symbols
+        return (symbols, isNarrow)
     }
 }
 
@@ -128,6 +128,8 @@ package enum SymbolsError: Error, Hashable, Sendable, CustomStringConvertible {
     case empty(path: String)
     /// Symbols of 64-bit code, and a machine that has none.
     case tooWide(path: String, model: String)
+    /// Symbols of 32-bit code, and a guest in long mode.
+    case tooNarrow(path: String)
 
     package var description: String {
         switch self {
@@ -137,6 +139,7 @@ package enum SymbolsError: Error, Hashable, Sendable, CustomStringConvertible {
             "\(path):\(line): no symbols: it is no ELF file, and this is no line of a System.map (address, type, name)"
         case .empty(let path): "\(path): no symbols: there are none in it"
         case .tooWide(let path, let model): "\(path): the symbols do not fit: they are of 64-bit code, and the processor is an \(model)"
+        case .tooNarrow(let path): "\(path): the symbols do not fit: they are of 32-bit code, and the guest runs in long mode"
         }
     }
 }

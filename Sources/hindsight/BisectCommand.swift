@@ -100,7 +100,7 @@ struct BisectCommand: ParsableCommand {
         let predicate = try Predicate(when, symbols: names)
         let limit = memoryLimit?.bytes ?? HostMemory.available
         let reader = try trace.open(memoryLimit: limit)
-        try names?.check(against: reader.manifest)
+        try names?.check(against: reader)
         let progress = Progress(total: to.map { min(Position($0.value), reader.position) } ?? reader.position)
         defer { progress.clear() }
         let bisection = try Bisection(

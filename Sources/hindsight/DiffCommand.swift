@@ -72,6 +72,7 @@ struct DiffCommand: ParsableCommand {
         let names = try symbols.map { try Symbols(path: $0) }
         let limit = memoryLimit?.bytes ?? HostMemory.available
         let readers = try traces.map { try TraceArgument.open($0, memoryLimit: limit) }
+        for reader in readers { try names?.check(against: reader) }
         let progress = Progress(total: readers.map(\.position).min())
         let show: (Position) -> Void = { progress.update(position: $0, time: nil) }
         let report: DiffReport

@@ -113,9 +113,8 @@ private let diffKeys: Set = ["result", "position", "virtualTime", "mode", "instr
     func badBuild(_ script: String, _ message: String) throws {
         let folder = try Folder()
         try SmallTrace.record(in: folder)
-        try folder.write("build", "#!/bin/sh\n\(script)\n")
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder.file("build"))
-        let result = try folder.hindsight("diff small.hst --build \(folder.file("build"))")
+        let build = try folder.script("build", script)
+        let result = try folder.hindsight("diff small.hst --build \(build)")
         #expect(result.code == 2 && result.output.isEmpty)
         #expect(result.errors.contains(message), "\(result.errors)")
     }
@@ -139,12 +138,31 @@ private let diffKeys: Set = ["result", "position", "virtualTime", "mode", "instr
         }
     }
 
+    @Test("Symbols that do not fit are refused, with two traces or two builds: of 64-bit code, or of 32-bit code for a guest in long mode")
+    func misfits() throws {
+        let folder = try Folder()
+        try folder.record(Guest.named("echo"), "--cpu i686 --output short.hst", input: "q")
+        try folder.record(Guest.named("long"), "--cpu x86-64-v2 --output long.hst")
+        try folder.write("wide", "ffffffff81000000 T _text\n")
+        try folder.write("narrow", "c1000000 T _text\n")
+        for (trace, symbols, message) in [
+            ("long.hst", "narrow", "narrow: the symbols do not fit: they are of 32-bit code, and the guest runs in long mode"),
+            ("short.hst", "wide", "wide: the symbols do not fit: they are of 64-bit code, and the processor is an i686"),
+        ] {
+            for other in [trace, "--build \(Command.path)"] {
+                let result = try folder.hindsight("diff \(trace) \(other) --symbols \(symbols)")
+                #expect(result.code == 2 && result.output.isEmpty && result.errors.contains(message), "\(result.errors)")
+            }
+        }
+        #expect(try folder.hindsight("diff long.hst long.hst --symbols wide").code == 0)
+        #expect(try folder.hindsight("diff short.hst short.hst --symbols narrow").code == 0)
+    }
+
     @Test("A script may stand for the build, and the other build gets the same symbols")
     func wrapper() throws {
         let folder = try Folder()
         try SmallTrace.record(in: folder)
-        try folder.write("build", "#!/bin/sh\nexec \(Command.path) \"$@\"\n")
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder.file("build"))
+        _ = try folder.script("build", "exec \(Command.path) \"$@\"")
         try folder.write("map", "00100000 T start\n")
         #expect(try folder.hindsight("diff small.hst --build ./build --symbols map").code == 0)
     }

@@ -43,6 +43,13 @@ final class Folder {
     @discardableResult
     func write(_ name: String, _ text: String) throws -> String { try write(name, Array(text.utf8)) }
 
+    /// Writes a shell script that can be executed; gives its path.
+    func script(_ name: String, _ lines: String) throws -> String {
+        let path = try write(name, "#!/bin/sh\n\(lines)\n")
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+        return path
+    }
+
     func link(_ name: String, to target: String) throws {
         try FileManager.default.createSymbolicLink(atPath: file(name), withDestinationPath: target)
     }
