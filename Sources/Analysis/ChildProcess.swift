@@ -7,14 +7,14 @@ final class ChildProcess {
         let reason: String
     }
 
-    /// A line comes within this time, or the process is given up. Whoever works for longer says how far he has come.
-    private static let patienceMilliseconds: Int32 = 120_000
     /// The longest line that is read.
     private static let maximumLine = 64 << 20
     /// How much of what the process said on stderr is passed on.
     private static let quotedBytes = 2000
 
     private let pid: pid_t
+    /// In milliseconds.
+    private let silence: Int32
     private var input: Int32
     private let output: Int32
     private let errors: Int32
@@ -23,7 +23,10 @@ final class ChildProcess {
     private var status: Int32?
 
     /// Starts `path` with these arguments.
-    init(_ path: String, _ arguments: [String]) throws(Failure) {
+    /// - Parameter silence: how long it may say nothing while a line of its own is waited for, in milliseconds. Whoever works for longer
+    ///   says how far he has come.
+    init(_ path: String, _ arguments: [String], silence: Int32) throws(Failure) {
+        self.silence = silence
         // Writing to a process that has ended is an error of `send`.
         signal(SIGPIPE, SIG_IGN)
         guard let file = tmpfile() else { throw Failure(reason: "no temporary file: \(Self.systemError(errno))") }
@@ -101,10 +104,10 @@ final class ChildProcess {
 
     private func receive() throws(Failure) {
         var wait = pollfd(fd: output, events: Int16(POLLIN), revents: 0)
-        let ready = poll(&wait, 1, Self.patienceMilliseconds)
+        let ready = poll(&wait, 1, silence)
         if ready < 0 && errno == EINTR { return }
         guard ready != 0 else {
-            throw Failure(reason: "it has not answered for \(Self.patienceMilliseconds / 1000) seconds" + quotedErrors())
+            throw Failure(reason: "it has said nothing for \(Double(silence) / 1000) seconds" + quotedErrors())
         }
         var piece = [UInt8](repeating: 0, count: 1 << 16)
         let count = Glibc.read(output, &piece, piece.count)

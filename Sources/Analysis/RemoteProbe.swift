@@ -12,11 +12,13 @@ package final class RemoteProbe: RunProbe {
     private let child: ChildProcess
 
     /// Starts `PATH serve TRACE` and waits until the run stands at its first position.
-    /// - Parameter options: of `hindsight serve`.
-    package init(path: String, trace: String, options: [String] = []) throws(DiffError) {
+    /// - Parameters:
+    ///   - options: of `hindsight serve`.
+    ///   - silence: a build that says nothing for so long is given up, in milliseconds.
+    package init(path: String, trace: String, options: [String] = [], silence: Int32 = 120_000) throws(DiffError) {
         self.path = path
         do throws(ChildProcess.Failure) {
-            child = try ChildProcess(path, ["serve", trace] + options)
+            child = try ChildProcess(path, ["serve", trace] + options, silence: silence)
             let line = try child.line()
             guard let hello = ServeProtocol.value(ServeProtocol.Hello.self, line) else {
                 throw ChildProcess.Failure(

@@ -45,28 +45,68 @@ import Testing
         #expect(try folder.hindsight("bisect missing.hst --when 1").code == 2)
     }
 
-    @Test("symbols of 64-bit code do not fit a processor that has none")
-    func wideSymbols() throws {
+    @Test("symbols of 64-bit code do not fit a processor that has none, nor those of 32-bit code a guest in long mode")
+    func misfits() throws {
         let folder = try Folder()
         try folder.record(Guest.named("echo"), "--cpu i686", input: "q")
         try folder.write("map", "ffffffff81000000 T _text\n")
         let result = try folder.hindsight("bisect run.hst --when 1 --symbols map")
         #expect(result.code == 2 && result.errors.contains("the symbols do not fit: they are of 64-bit code"))
+        try folder.record(Guest.named("long"), "--cpu x86-64-v2 --output long.hst")
+        try folder.write("map", "00100000 T start\n")
+        let narrow = try folder.hindsight("bisect long.hst --when 1 --symbols map")
+        #expect(narrow.code == 2 && narrow.errors.contains("the symbols do not fit: they are of 32-bit code"))
     }
 
-    @Test("--build judges a build: 0 as the good one, 1 otherwise, 125 where nothing can be told")
-    func builds() throws {
+    @Test("--build judges a build: 0 where it does as the good one does")
+    func goodBuild() throws {
         let folder = try Folder()
         try SmallTrace.record(in: folder)
-        func judge(_ build: String, _ more: String...) throws -> Command.Result { try run(folder, ["--build", build] + more) }
-        let same = try judge(Command.path, "--good", Command.path, "--json")
+        let same = try run(folder, ["--build", Command.path, "--good", Command.path, "--json"])
         #expect(same.code == 0, "\(same.errors)")
         #expect(try same.json()["result"] as? String == "good")
-        #expect(try judge(Command.path).output.hasPrefix("good: "))
-        for build in ["/nowhere/hindsight", "/bin/true", "/bin/false", "/bin/cat"] {
-            let result = try judge(build, "--json")
-            #expect(result.code == 125 && result.errors.contains(build), "\(build): \(result.errors)")
-            #expect(try result.json()["result"] as? String == "cannot tell")
+        let text = try run(folder, ["--build", Command.path])
+        #expect(text.code == 0 && text.output.hasPrefix("good: "))
+    }
+
+    /// A build whose register R15 is 1 instead of 0 from position 1000 on: base64 of the name `r15`, the length 8 and the value.
+    private static let faulty =
+        "'\(Command.path)' \"$@\" | sed -u '/\"position\":[0-9]\\{4,\\},\"registers\"/s/cjE1CAAA/cjE1CAEA/'"
+
+    @Test("--build judges a build: 1 where it does something else, with the first position; whichever of the two is the faulty one")
+    func badBuild() throws {
+        let folder = try Folder()
+        try SmallTrace.record(in: folder)
+        let faulty = try folder.script("faulty", Self.faulty)
+        for builds in [["--build", faulty], ["--build", faulty, "--good", Command.path], ["--build", Command.path, "--good", faulty]] {
+            let result = try run(folder, builds + ["--json"])
+            #expect(result.code == 1, "\(result.errors)")
+            let object = try result.json()
+            #expect(object["result"] as? String == "bad" && object["position"] as? Int == 1000)
+            #expect(object["instruction"] is String && object["reason"] is NSNull)
+        }
+        let text = try run(folder, ["--build", faulty])
+        #expect(text.code == 1 && text.output.hasPrefix("bad: differs: by the processor"))
+        #expect(text.output.contains("cpu.r15  0x0000000000000000 | 0x0000000000000001"))
+    }
+
+    @Test("--build judges a build: 125 where nothing can be told: there is none, it refuses the trace, it crashes")
+    func unknownBuild() throws {
+        let folder = try Folder()
+        try SmallTrace.record(in: folder)
+        let hello = #"echo '{"protocol":1,"version":"9","machines":[7],"decoder":"x"}'"#
+        let old = try folder.script("old", hello + #"; echo '{"error":"small.hst: machine revision 0 is not supported"}'; cat"#)
+        let crashing = try folder.script("crashing", hello + #"; echo '{"standing":{"position":0}}'; read question; kill -SEGV $$"#)
+        for (build, reason) in [
+            ("/nowhere/hindsight", "cannot be started"), ("/bin/true", "exit code 0"), ("/bin/false", "exit code 1"),
+            ("/bin/cat", "exit code 1"), (old, "machine revision 0 is not supported"), (crashing, "it was ended by signal 11"),
+        ] {
+            for builds in [["--build", build], ["--build", Command.path, "--good", build]] {
+                let result = try run(folder, builds + ["--json"])
+                #expect(result.code == 125 && result.errors.contains(build) && result.errors.contains(reason), "\(build): \(result.errors)")
+                let object = try result.json()
+                #expect(object["result"] as? String == "cannot tell" && (object["reason"] as? String)?.contains(reason) == true)
+            }
         }
         let noTrace = try folder.hindsight("bisect missing.hst --build \(Command.path)")
         #expect(noTrace.code == 125)
