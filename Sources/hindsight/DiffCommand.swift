@@ -47,16 +47,12 @@ struct DiffCommand: ParsableCommand {
     @Option(name: .long, help: ArgumentHelp("A file of differences that do not count.", valueName: "file"))
     var ignore: String?
 
-    @Option(name: .long, help: ArgumentHelp("The guest's symbols: its vmlinux, or a System.map.", valueName: "file"))
-    var symbols: String?
+    @OptionGroup var symbols: SymbolFile
 
     @Flag(name: .long, help: "Exit with 0 where traces that were not closed are the same as far as both go.")
     var allowIncomplete = false
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("The most memory that a trace's machine may have. (default: the host's free memory)", valueName: "size"))
-    var memoryLimit: ByteCount?
+    @OptionGroup var memoryLimit: MemoryLimit
 
     @Flag(name: .long, help: "The last line on stdout is one JSON object; print nothing else.")
     var json = false
@@ -68,37 +64,32 @@ struct DiffCommand: ParsableCommand {
     }
 
     func run() throws {
-        let ignored = try ignore.map { try IgnoreList(path: $0) } ?? IgnoreList()
-        let names = try symbols.map { try Symbols(path: $0) }
-        let limit = memoryLimit?.bytes ?? HostMemory.available
-        let readers = try traces.map { try TraceArgument.open($0, memoryLimit: limit) }
-        for reader in readers { try names?.check(against: reader) }
-        let progress = Progress(total: readers.map(\.position).min())
-        let show: (Position) -> Void = { progress.update(position: $0, time: nil) }
-        let report: DiffReport
-        if let build {
-            report = try compare(readers[0], build, names, ignored, limit, show)
-        } else {
-            report = try TraceDiff(
-                readers[0], readers[1], memoryLimit: limit, symbols: names, ignored: ignored, progress: show
-            ).run()
-        }
-        progress.clear()
+        let report = try compare()
         let sides = build.map { ("this build", $0) } ?? (traces[0], traces[1])
         if json { try JSONLine.print(DiffObject(report)) } else { try StandardOutput.say(DiffText(report, sides).text) }
         if report.difference != nil { throw Failure.differs }
         if !report.isComplete && !allowIncomplete { throw Failure.usage }
     }
 
-    private func compare(
-        _ trace: TraceReader, _ build: String, _ names: Symbols?, _ ignored: IgnoreList, _ limit: UInt64,
-        _ show: @escaping (Position) -> Void
-    ) throws -> DiffReport {
-        let run = try TraceRun(trace, memoryLimit: limit)
-        let options = ["--memory-limit", "\(limit)"] + (symbols.map { ["--symbols", $0] } ?? [])
-        let other = try RemoteProbe(path: build, trace: trace.path, options: options)
+    private func compare() throws -> DiffReport {
+        let ignored = try ignore.map { try IgnoreList(path: $0) } ?? IgnoreList()
+        let names = try symbols.read()
+        let limit = memoryLimit.bytes
+        let readers = try traces.map { try TraceArgument.open($0, memoryLimit: limit) }
+        for reader in readers { try names?.check(against: reader) }
+        let progress = Progress(total: readers.map(\.position).min())
+        defer { progress.clear() }
+        let show: (Position) -> Void = { progress.update(position: $0, time: nil) }
+        guard let build else {
+            return try TraceDiff(
+                readers[0], readers[1], memoryLimit: limit, symbols: names, ignored: ignored, progress: show
+            ).run()
+        }
+        let run = try TraceRun(readers[0], memoryLimit: limit)
+        let options = ["--memory-limit", "\(limit)"] + (symbols.path.map { ["--symbols", $0] } ?? [])
+        let other = try RemoteProbe(path: build, trace: readers[0].path, options: options)
         return try BuildDiff(
-            trace, LocalProbe(run, symbols: names), other, names: ("this build", build), ignored: ignored, progress: show
+            readers[0], LocalProbe(run, symbols: names), other, names: ("this build", build), ignored: ignored, progress: show
         ).run()
     }
 }

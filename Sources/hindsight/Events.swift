@@ -58,7 +58,7 @@ struct EventLine: Encodable {
         what =
             switch stamped.event {
             case .serial(_, let bytes): Self.quoted(bytes)
-            case .keyboard(let bytes): bytes.map { Self.hexadecimal($0) }.joined(separator: " ")
+            case .keyboard(let bytes): Text.hexadecimal(bytes)
             case .powerButton: "pressed"
             case .stop: "stop"
             }
@@ -76,11 +76,9 @@ struct EventLine: Encodable {
             case UInt8(ascii: "\t"): text += "\\t"
             case UInt8(ascii: "\""), UInt8(ascii: "\\"): text += "\\" + String(UnicodeScalar(byte))
             case 0x20..<0x7F: text.append(Character(UnicodeScalar(byte)))
-            default: text += "\\x" + hexadecimal(byte)
+            default: text += "\\x" + Text.hexadecimal([byte])
             }
         }
         return text + "\""
     }
-
-    private static func hexadecimal(_ byte: UInt8) -> String { (byte < 16 ? "0" : "") + String(byte, radix: 16) }
 }

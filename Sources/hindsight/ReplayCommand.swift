@@ -36,10 +36,7 @@ struct ReplayCommand: ParsableCommand {
     @Flag(name: .long, help: "Exit with 0 where a trace that was not closed is identical as far as it goes.")
     var allowIncomplete = false
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("The most memory that the trace's machine may have. (default: the host's free memory)", valueName: "size"))
-    var memoryLimit: ByteCount?
+    @OptionGroup var memoryLimit: MemoryLimit
 
     @Option(name: .long, help: ArgumentHelp("What makes the steps: interpret.", valueName: "engine"))
     var engine = EngineName.interpret
@@ -60,7 +57,7 @@ struct ReplayCommand: ParsableCommand {
 
     private func replay() throws -> ReplayReport {
         let stopwatch = Stopwatch()
-        let limit = memoryLimit?.bytes ?? HostMemory.available
+        let limit = memoryLimit.bytes
         let reader = try trace.open(memoryLimit: limit)
         let machine = try Replay.machine(of: reader, memoryLimit: limit)
         let last = to.map { Position($0.value) } ?? .max
@@ -101,7 +98,7 @@ struct ReplayReport: Encodable {
         }
 
         private static func range(_ range: ClosedRange<UInt64>) -> String {
-            "0x" + String(range.lowerBound, radix: 16) + "-0x" + String(range.upperBound, radix: 16)
+            Text.hexadecimal(range.lowerBound) + "-" + Text.hexadecimal(range.upperBound)
         }
     }
 
@@ -141,7 +138,7 @@ struct ReplayReport: Encodable {
     func say() {
         let speed = "\(Text.decimals(seconds, 2)) s, \(Text.decimals(mips, 1)) million steps/s"
         let checked = "\(rungs) rung\(rungs == 1 ? "" : "s") verified"
-        let place = verified == position ? checked : "\(checked), the last at \(Text.grouped(verified))"
+        let place = verified == position || rungs == 0 ? checked : "\(checked), the last at \(Text.grouped(verified))"
         let stood = Text.grouped(position)
         switch result {
         case .identical where outcome == .until && verified != position:

@@ -11,19 +11,17 @@ struct Serve: ParsableCommand {
 
     @OptionGroup var trace: TraceArgument
 
-    @Option(name: .long, help: ArgumentHelp("The guest's symbols.", valueName: "file"))
-    var symbols: String?
+    @OptionGroup var symbols: SymbolFile
 
-    @Option(name: .long, help: ArgumentHelp("The most memory that the trace's machine may have.", valueName: "size"))
-    var memoryLimit: ByteCount?
+    @OptionGroup var memoryLimit: MemoryLimit
 
     func run() throws {
         let server = try TraceServer(version: Build.version) { try StandardOutput.say($0) }
         let run: TraceRun
         let names: Symbols?
         do {
-            let limit = memoryLimit?.bytes ?? HostMemory.available
-            names = try symbols.map { try Symbols(path: $0) }
+            let limit = memoryLimit.bytes
+            names = try symbols.read()
             run = try TraceRun(try trace.open(memoryLimit: limit), memoryLimit: limit)
         } catch {
             try server.refuse(error)

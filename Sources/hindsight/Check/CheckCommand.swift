@@ -45,10 +45,7 @@ struct CheckCommand: ParsableCommand {
     @Flag(name: .long, help: "Traces that were not closed are good where they are identical as far as they go.")
     var allowIncomplete = false
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("The most memory that a trace's machine may have. (default: the host's free memory)", valueName: "size"))
-    var memoryLimit: ByteCount?
+    @OptionGroup var memoryLimit: MemoryLimit
 
     @Flag(name: .long, help: "Print one JSON object instead of the table.")
     var json = false
@@ -103,6 +100,6 @@ struct CheckCommand: ParsableCommand {
     /// The arguments of the process that replays a trace.
     private func arguments(_ trace: String) -> [String] {
         ["replay", "--json"] + (allowIncomplete ? ["--allow-incomplete"] : [])
-            + (memoryLimit.map { ["--memory-limit", "\($0.bytes)"] } ?? []) + ["--", trace]
+            + (memoryLimit.size.map { ["--memory-limit", "\($0.bytes)"] } ?? []) + ["--", trace]
     }
 }

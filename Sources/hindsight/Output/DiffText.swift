@@ -96,7 +96,7 @@ enum StepText {
     /// `position  address <symbol>  bytes  instruction`.
     static func line(_ step: StepRecord) -> String {
         let instruction = step.instruction
-        let bytes = instruction.bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
+        let bytes = Text.hexadecimal(instruction.bytes)
         let symbol = instruction.symbol.map { " <\($0)>" } ?? ""
         let place = "\(instruction.position)  \(Text.hexadecimal(instruction.address))\(symbol)"
         guard let vector = step.delivered else { return "\(place)  \(bytes)  \(instruction.text)" }

@@ -15,6 +15,11 @@ enum Text {
     /// `0x1f`.
     static func hexadecimal(_ number: UInt64) -> String { "0x" + String(number, radix: 16) }
 
+    /// `1f`, two digits for each byte, a space between.
+    static func hexadecimal(_ bytes: [UInt8]) -> String {
+        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
+    }
+
     static func decimals(_ value: Double, _ count: Int) -> String { String(format: "%.\(count)f", value) }
 
     /// Text in two columns, the first as wide as its widest.
