@@ -38,8 +38,9 @@ struct BisectCommand: ParsableCommand {
             EXIT CODES
               0  found
               1  never: the predicate holds nowhere in the range
-              2  bad usage, a predicate that does not parse, or a trace that is
-                 unreadable or does not replay
+              2  bad usage, a predicate that does not parse, a trace that is
+                 unreadable or does not replay, or never in one that was not
+                 closed
               With --build: 0 the same, 1 it differs, 125 they cannot be compared
               (no such build, it refuses the trace, it crashed).
             """)
@@ -58,8 +59,7 @@ struct BisectCommand: ParsableCommand {
     @Flag(name: .long, help: "The predicate stays true once it is: search by halving.")
     var latched = false
 
-    @Option(name: .long, help: ArgumentHelp("Names of addresses: vmlinux or System.map.", valueName: "file"))
-    var symbols: String?
+    @OptionGroup var symbols: SymbolFile
 
     @Option(name: .long, help: ArgumentHelp("Begin at this position (in steps).", valueName: "position"))
     var from: Number?
@@ -67,10 +67,10 @@ struct BisectCommand: ParsableCommand {
     @Option(name: .long, help: ArgumentHelp("Look no further than this position.", valueName: "position"))
     var to: Number?
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("The most memory that the trace's machine may have. (default: the host's free memory)", valueName: "size"))
-    var memoryLimit: ByteCount?
+    @OptionGroup var memoryLimit: MemoryLimit
+
+    @Flag(name: .long, help: "Exit with 1, not 2, where the predicate holds nowhere in a trace that was not closed.")
+    var allowIncomplete = false
 
     @Flag(name: .long, help: "Print one JSON object.")
     var json = false
@@ -78,34 +78,34 @@ struct BisectCommand: ParsableCommand {
     func validate() throws {
         guard (when == nil) != (build == nil) else { throw ValidationError("Give either --when or --build.") }
         if build == nil, good != nil { throw ValidationError("--good goes with --build.") }
-        if build != nil, latched || symbols != nil || from != nil || to != nil {
-            throw ValidationError("--latched, --symbols, --from and --to go with --when.")
+        if build != nil, latched || allowIncomplete || symbols.path != nil || from != nil || to != nil {
+            throw ValidationError("--latched, --symbols, --from, --to and --allow-incomplete go with --when.")
         }
     }
 
     func run() throws {
         if let build {
-            let limit = memoryLimit?.bytes ?? HostMemory.available
-            return try BuildBisect(trace: trace, build: build, good: good, memoryLimit: limit, json: json).run()
+            return try BuildBisect(trace: trace, build: build, good: good, memoryLimit: memoryLimit.bytes, json: json).run()
         }
         guard let when else { preconditionFailure("the options were validated") }
         let report = try bisect(when)
         if json { try JSONLine.print(report) } else { try StandardOutput.say(report.text) }
-        if report.result == .never { throw Failure.differs }
+        if report.result == .never { throw report.isOpen && !allowIncomplete ? Failure.usage : Failure.differs }
     }
 
     private func bisect(_ when: String) throws -> BisectReport {
         let stopwatch = Stopwatch()
-        let names = try symbols.map { try Symbols(path: $0) }
+        let names = try symbols.read()
         let predicate = try Predicate(when, symbols: names)
-        let limit = memoryLimit?.bytes ?? HostMemory.available
+        let limit = memoryLimit.bytes
         let reader = try trace.open(memoryLimit: limit)
         try names?.check(against: reader)
-        let progress = Progress(total: to.map { min(Position($0.value), reader.position) } ?? reader.position)
+        let last = to.map { Position($0.value) } ?? .max
+        let progress = Progress(total: min(last, reader.position))
         defer { progress.clear() }
         let bisection = try Bisection(
             reader, when: predicate, latched: latched, symbols: names, from: from.map { Position($0.value) },
-            to: to.map { Position($0.value) }, memoryLimit: limit) { progress.update(position: $0, time: $1) }
-        return BisectReport(reader.path, when, try bisection.answer(), seconds: stopwatch.seconds)
+            to: last, memoryLimit: limit) { progress.update(position: $0, time: $1) }
+        return BisectReport(reader, when, try bisection.answer(), to: last, seconds: stopwatch.seconds)
     }
 }

@@ -1,4 +1,6 @@
 import Analysis
+import TraceFormat
+import struct X86.Position
 
 /// What `bisect` says.
 struct BisectReport: Encodable {
@@ -21,14 +23,20 @@ struct BisectReport: Encodable {
     let method: Bisection.Method
     let replays: Double
     let seconds: Double
+    /// The trace was not closed, and what comes behind its last position may be in the range: "never" is not the last word.
+    let isOpen: Bool
+    private let end: UInt64
     private let finding: Bisection.Finding?
 
     private enum CodingKeys: CodingKey {
         case trace, when, result, position, virtualTime, instruction, address, symbol, mode, cpl, cause, method, replays, seconds
     }
 
-    init(_ trace: String, _ when: String, _ answer: Bisection.Answer, seconds: Double) {
-        self.trace = trace
+    /// - Parameter last: the position up to which was to be looked.
+    init(_ trace: TraceReader, _ when: String, _ answer: Bisection.Answer, to last: Position, seconds: Double) {
+        self.trace = trace.path
+        isOpen = !trace.isComplete && last > trace.position
+        end = trace.position.rawValue
         self.when = when
         finding = answer.finding
         let record = answer.finding?.cause?.instruction
@@ -36,7 +44,7 @@ struct BisectReport: Encodable {
         position = Nullable(answer.finding?.position.rawValue)
         virtualTime = Nullable(answer.finding?.time.nanoseconds)
         instruction = Nullable(record?.text)
-        address = Nullable(record.map { "0x" + String($0.address, radix: 16) })
+        address = Nullable(record.map { Text.hexadecimal($0.address) })
         symbol = Nullable(record?.symbol)
         mode = Nullable(record?.mode)
         cpl = Nullable(record?.cpl)
@@ -57,7 +65,10 @@ struct BisectReport: Encodable {
 
     var text: String {
         let effort = "\(method.rawValue), \(Text.decimals(replays, 2)) replays, \(Text.decimals(seconds, 2)) s"
-        guard let finding else { return "never: \(when) holds nowhere in the range\n\(effort)" }
+        guard let finding else {
+            let rest = isOpen ? "; the trace was not closed, and nothing is known beyond position \(Text.grouped(end))" : ""
+            return "never: \(when) holds nowhere in the range\(rest)\n\(effort)"
+        }
         var lines = ["\(when) first holds at position \(Text.grouped(finding.position.rawValue)), \(finding.time)"]
         if let cause = finding.cause {
             lines.append(Self.sentence(cause))
@@ -69,7 +80,7 @@ struct BisectReport: Encodable {
 
     private static func sentence(_ cause: Bisection.Cause) -> String {
         let record = cause.instruction
-        let place = "0x\(String(record.address, radix: 16))" + (record.symbol.map { " <\($0)>" } ?? "")
+        let place = Text.hexadecimal(record.address) + (record.symbol.map { " <\($0)>" } ?? "")
         let instruction = "\(place)  \(record.text)  (\(record.mode), CPL \(record.cpl))"
         let position = Text.grouped(record.position.rawValue)
         switch cause.kind {

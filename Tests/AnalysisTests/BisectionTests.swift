@@ -176,6 +176,8 @@ struct BisectionTests {
         #expect(try #require(try answer("halted", first + 1, .max)).rawValue > first)
         #expect(try answer("events>=1", 0, first) == nil)
         let end = guest.trace.position.rawValue
+        #expect(try answer("1", end, end) == Position(end) && answer("cpl==0", end, .max) == Position(end))
+        #expect(try answer("cpl==3", end, end) == nil)
         #expect(throws: BisectError.beyondEnd(path: guest.trace.path, from: Position(end + 1), end: Position(end))) {
             try answer("halted", end + 1, end + 2)
         }

@@ -35,7 +35,7 @@ import Testing
         try SmallTrace.record(in: folder)
         try folder.write("text", "hello\n")
         for (arguments, message) in [
-            (["--when", "1=="], "^"), (["--when", "1", "--symbols", "text"], "text:1: no symbols"), (["--when", "1", "--from", "9999999999"], "ends at"),
+            (["--when", "1=="], "^"), (["--when", #"console~"\x+1""#], "a byte is written"), (["--when", "1", "--symbols", "text"], "text:1: no symbols"), (["--when", "1", "--from", "9999999999"], "ends at"),
             (["--when", "1", "--from", "9", "--to", "8"], "lies before"), (["--when", "chip.X.y"], "there is no chip X"),
             (["--when", "1", "--symbols", "missing"], "there is no such file"), ([], "--when"),
         ] {
@@ -43,6 +43,22 @@ import Testing
             #expect(result.code == 2 && result.output.isEmpty && result.errors.contains(message), "\(arguments): \(result.errors)")
         }
         #expect(try folder.hindsight("bisect missing.hst --when 1").code == 2)
+    }
+
+    @Test("never, in a trace that was not closed, is exit code 2, or 1 with --allow-incomplete; what is found is found")
+    func incomplete() throws {
+        let folder = try Folder()
+        try SmallTrace.record(in: folder)
+        var parts = try TraceParts(folder.file("small.hst"))
+        parts.end = nil
+        try parts.write(folder.file("cut.hst"))
+        func ask(_ arguments: String) throws -> Command.Result { try folder.hindsight("bisect cut.hst.incomplete \(arguments)") }
+        let open = try ask("--when cpl==3")
+        #expect(open.code == 2 && open.output.contains("the trace was not closed, and nothing is known beyond position"))
+        #expect(try ask("--when cpl==3 --allow-incomplete").code == 1)
+        let closed = try ask("--when cpl==3 --to 500")
+        #expect(closed.code == 1 && !closed.output.contains("not closed"))
+        #expect(try ask("--when events>=1").code == 0)
     }
 
     @Test("symbols of 64-bit code do not fit a processor that has none, nor those of 32-bit code a guest in long mode")

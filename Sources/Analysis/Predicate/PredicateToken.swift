@@ -125,7 +125,7 @@ struct PredicateLexer {
         case "\\", "\"": return UInt8(ascii: character == "\\" ? "\\" : "\"")
         case "x":
             let digits = String(characters[place..<min(place + 2, characters.count)])
-            guard digits.count == 2, let byte = UInt8(digits, radix: 16) else { throw fail(start, "a byte is written \\x1b") }
+            guard digits.count == 2, digits.allSatisfy(\.isHexDigit), let byte = UInt8(digits, radix: 16) else { throw fail(start, "a byte is written \\x1b") }
             place += 2
             return byte
         default: throw fail(start, "there are \\n, \\r, \\t, \\e, \\\\, \\\" and \\x1b")
