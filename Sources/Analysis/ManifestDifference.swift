@@ -4,7 +4,7 @@ extension Manifest {
     /// The fields in which two manifests differ, in a fixed order: those that make another machine, and those that do not.
     package func differences(from other: Manifest) -> (decisive: [FieldDifference], harmless: [FieldDifference]) {
         func compare(_ a: [(String, String?)], _ b: [(String, String?)]) -> [FieldDifference] {
-            zip(a, b).filter { $0.1 != $1.1 }.map { FieldDifference(name: $0.0, first: $0.1, second: $1.1) }
+            FieldDifference.between(zip(a, b).map { ($0.0, $0.1, $1.1) })
         }
         let images = max(boot.images.count, other.boot.images.count)
         return (
@@ -29,4 +29,11 @@ extension Manifest {
     }
 
     private func image(_ index: Int) -> Image? { boot.images.indices.contains(index) ? boot.images[index] : nil }
+}
+
+extension FieldDifference {
+    /// Those of the named pairs whose sides are not the same.
+    static func between(_ rows: [(name: String, first: String?, second: String?)]) -> [FieldDifference] {
+        rows.filter { $0.first != $0.second }.map { FieldDifference(name: $0.name, first: $0.first, second: $0.second) }
+    }
 }

@@ -54,9 +54,11 @@ package struct TraceDiff {
         if let at = ladder.eventPosition, ladder.differing.map({ at < $0.first.position }) ?? true {
             report.difference = try inputDifference(ladder, at, upTo: last)
         } else if let (first, second) = ladder.differing {
-            try tellBuilds(first, second, ladder.lastEqual, &report)
+            let run = try open(a)
+            try move(run, to: first.position)
+            tellBuilds(first, second, ladder.lastEqual, replayed: run.machine.digest, &report)
         } else {
-            try compareEnds(&report)
+            try compareEnds(ladder.lastEqual, &report)
         }
         return report
     }
@@ -103,10 +105,8 @@ package struct TraceDiff {
     }
 
     /// The recorded states differ although machine and events are the same: says which recording this build makes again.
-    private func tellBuilds(_ first: Rung, _ second: Rung, _ equal: Rung?, _ report: inout DiffReport) throws(DiffError) {
-        let run = try open(a)
-        try move(run, to: first.position)
-        let digest = run.machine.digest
+    /// - Parameter replayed: this build's state there; nil where it is not known.
+    private func tellBuilds(_ first: Rung, _ second: Rung, _ equal: Rung?, replayed: Digest?, _ report: inout DiffReport) {
         let found = Divergence(after: equal?.position ?? .zero, recorded: first, replayed: second)
         var difference = Difference(cause: .unknown, position: first.position)
         difference.time = first.time
@@ -125,7 +125,8 @@ package struct TraceDiff {
         report.remarks.append(
             "machine and events are the same, so the recordings were made by different builds (or hosts); they part after position "
                 + "\(equal?.position ?? .zero), by position \(first.position)")
-        switch digest {
+        switch replayed {
+        case nil: break
         case first.root: report.remarks.append("this build makes the run of \(a.path); diff --build with the build of the other finds the place")
         case second.root: report.remarks.append("this build makes the run of \(b.path); diff --build with the build of the other finds the place")
         default: report.remarks.append("this build makes neither of the runs")
@@ -133,26 +134,33 @@ package struct TraceDiff {
     }
 
     /// Nothing differed on the way.
-    private func compareEnds(_ report: inout DiffReport) throws(DiffError) {
-        guard let one = a.end, let other = b.end else { return }
-        if one == other { return }
-        var difference = Difference(cause: .unknown, position: min(one.rung.position, other.rung.position))
-        difference.time = min(one.rung.time, other.rung.time)
-        func field(_ name: String, _ a: String, _ b: String) {
-            if a != b { difference.declared.append(FieldDifference(name: name, first: a, second: b)) }
-        }
-        field("outcome", one.outcome.rawValue, other.outcome.rawValue)
-        field("detail", one.detail, other.detail)
-        field("end position", "\(one.rung.position)", "\(other.rung.position)")
-        field("end time", "\(one.rung.time)", "\(other.rung.time)")
+    private func compareEnds(_ equal: Rung?, _ report: inout DiffReport) throws(DiffError) {
+        guard let one = a.end, let other = b.end, one != other else { return }
+        let (first, second) = (one.rung, other.rung)
         let limited = [(a, one), (b, other)].filter { $0.1.outcome == .until }
-        if !limited.isEmpty {
-            difference.cause = .input
-            report.remarks += limited.map { "\($0.0.path) was stopped by a limit of its recording (--until) at position \($0.1.rung.position)" }
-        } else if one.rung.position == other.rung.position {
-            difference.declared += RunPair.fields(one.rung.registers, other.rung.registers)
+        if first.position == second.position, first.root != second.root, limited.isEmpty || first.time == second.time {
+            tellBuilds(first, second, equal, replayed: limited.isEmpty ? try lastDigest() : nil, &report)
+        } else {
+            var difference = Difference(cause: limited.isEmpty ? .unknown : .input, position: min(first.position, second.position))
+            difference.time = min(first.time, second.time)
+            difference.declared = FieldDifference.between([
+                ("end position", "\(first.position)", "\(second.position)"), ("end time", "\(first.time)", "\(second.time)"),
+            ])
+            report.difference = difference
+            report.remarks += limited.map { "\($0.path) was stopped by a limit of its recording (--until) at position \($1.rung.position)" }
         }
-        report.difference = difference
+        report.difference?.declared += FieldDifference.between([
+            ("outcome", one.outcome.rawValue, other.outcome.rawValue), ("detail", one.detail, other.detail),
+        ])
+    }
+
+    /// The state in which this build's run of the first trace ends.
+    private func lastDigest() throws(DiffError) -> Digest {
+        let run = try open(a)
+        do throws(RecordReplayError) {
+            _ = try run.move(to: a.lastPosition) { at, _ in progress(at) }
+        } catch { throw .run(error) }
+        return run.machine.digest
     }
 
     private func open(_ trace: TraceReader) throws(DiffError) -> TraceRun {

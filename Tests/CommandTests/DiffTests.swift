@@ -98,6 +98,30 @@ private let diffKeys: Set = ["result", "position", "virtualTime", "mode", "instr
         #expect(object["cause"] as? String == "unknown" && object["position"] as? Int == 1500)
     }
 
+    @Test("Recordings of other builds that differ at their end only: what differs there, and which of them this build makes")
+    func otherEnds() throws {
+        let folder = try Folder()
+        try SmallTrace.record(in: folder)
+        var parts = try TraceParts(folder.file("small.hst"))
+        var end = try #require(parts.end)
+        let rung = end.rung
+        let chips = rung.chips.map { $0.name == "PIT" ? ChipDigest(name: "PIT", digest: Digest(high: 1, low: 2)) : $0 }
+        end.rung = Rung(position: rung.position, time: rung.time, registers: rung.registers, chips: chips, memory: rung.memory)
+        end.detail = "7"
+        parts.end = end
+        try parts.write(folder.file("other.hst"))
+        for arguments in ["small.hst other.hst", "other.hst small.hst"] {
+            let result = try folder.hindsight("diff \(arguments)")
+            #expect(result.code == 1)
+            #expect(result.output.contains("by position \(rung.position)") && result.output.contains("  PIT "), "\(result.output)")
+            #expect(result.output.contains("this build makes the run of small.hst"))
+        }
+        let object = try folder.hindsight("diff small.hst other.hst --json").json()
+        #expect(object["cause"] as? String == "unknown" && object["position"] as? UInt64 == rung.position.rawValue)
+        let fields = object["fields"] as? [[String: Any]] ?? []
+        #expect(fields.map { $0["name"] as? String } == ["PIT", "detail"])
+    }
+
     @Test(
         "A build that cannot be asked is a clear error, exit code 2, and no hang",
         arguments: [
