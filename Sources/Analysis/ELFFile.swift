@@ -87,17 +87,15 @@ struct ELFFile {
     }
 
     /// A little-endian number of `count` bytes; nil beyond the end of the file.
-    func number(_ offset: Int, _ count: Int) -> UInt64? {
+    func number(_ offset: Int, _ count: Int) -> UInt64? { Self.number(data, offset, count) }
+
+    private static func number(_ data: Data, _ offset: Int, _ count: Int) -> UInt64? {
         guard offset >= 0, offset <= data.count - count else { return nil }
-        var value: UInt64 = 0
-        for byte in 0..<count { value |= UInt64(data[data.startIndex + offset + byte]) << UInt64(8 * byte) }
-        return value
+        return (0..<count).reversed().reduce(0) { $0 << 8 | UInt64(data[data.startIndex + offset + $1]) }
     }
 
     private static func number(_ data: Data, _ offset: Int, _ count: Int, _ what: String) throws(Failure) -> UInt64 {
-        guard offset >= 0, offset <= data.count - count else { throw Failure(reason: "the file ends inside \(what)") }
-        var value: UInt64 = 0
-        for byte in 0..<count { value |= UInt64(data[data.startIndex + offset + byte]) << UInt64(8 * byte) }
-        return value
+        guard let number = number(data, offset, count) else { throw Failure(reason: "the file ends inside \(what)") }
+        return number
     }
 }

@@ -52,7 +52,6 @@ package final class IgnoreList {
     }
 
     package var isEmpty: Bool { rules.isEmpty }
-    package var totalUses: Int { rules.reduce(0) { $0 + $1.uses } }
 
     func use(_ index: Int) { rules[index].uses += 1 }
 

@@ -36,8 +36,8 @@ package struct TraceServer {
                 continue
             }
             let answer: ServeProtocol.Answer
-            do throws(DiffError) {
-                answer = try self.answer(request, probe)
+            do {
+                answer = try self.answer(request, line, probe)
             } catch {
                 try refuse(error)
                 continue
@@ -51,28 +51,32 @@ package struct TraceServer {
         var description: String { "this is no question: \(line.prefix(200))" }
     }
 
-    private func answer(_ request: ServeProtocol.Request, _ probe: LocalProbe) throws(DiffError) -> ServeProtocol.Answer {
+    private func answer(_ request: ServeProtocol.Request, _ line: String, _ probe: LocalProbe) throws -> ServeProtocol.Answer {
+        func needed<Value>(_ value: Value?) throws(BadRequest) -> Value {
+            guard let value else { throw BadRequest(line: line) }
+            return value
+        }
         var answer = ServeProtocol.Answer()
         switch request.verb {
         case .move:
-            probe.startMove(to: Position(request.position ?? 0))
+            probe.startMove(to: Position(try needed(request.position)))
             answer.standing = try probe.finishMove { at, _ in
                 var progress = ServeProtocol.Answer()
                 progress.at = at.rawValue
                 // Who does not read any more is told by the answer.
                 try? write(ServeProtocol.line(progress))
             }
-        case .keep: probe.keep(forgettingBefore: Position(request.position ?? 0))
+        case .keep: probe.keep(forgettingBefore: Position(try needed(request.position)))
         case .rung: answer.rung = ServeProtocol.RungLine(probe.rung())
-        case .chip: answer.bytes = Data(probe.chipState(request.name ?? ""))
+        case .chip: answer.bytes = Data(probe.chipState(try needed(request.name)))
         case .pages:
             var bytes: [UInt8] = []
-            for digest in probe.pageDigests(ofRange: request.index ?? 0) { digest.append(to: &bytes) }
+            for digest in probe.pageDigests(ofRange: try needed(request.index)) { digest.append(to: &bytes) }
             answer.bytes = Data(bytes)
-        case .page: answer.bytes = Data(probe.page(request.index ?? 0))
+        case .page: answer.bytes = Data(probe.page(try needed(request.index)))
         case .instruction: answer.instruction = ServeProtocol.InstructionLine(probe.nextInstruction())
         case .delivered: answer.vector = probe.deliveredVector()
-        case .registers: try probe.setRegisters(Array(request.bytes ?? Data()))
+        case .registers: try probe.setRegisters(Array(try needed(request.bytes)))
         }
         return answer
     }
