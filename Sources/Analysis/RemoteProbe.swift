@@ -7,8 +7,6 @@ import X86
 package final class RemoteProbe: RunProbe {
     /// The executable, or a script that starts it.
     package let path: String
-    /// What the build calls itself.
-    package let version: String
     private let child: ChildProcess
 
     /// Starts `PATH serve TRACE` and waits until the run stands at its first position.
@@ -29,7 +27,6 @@ package final class RemoteProbe: RunProbe {
                     reason: "it is hindsight \(hello.version) and speaks version \(hello.protocol) of the protocol between builds; "
                         + "this build speaks \(ServeProtocol.version)")
             }
-            version = hello.version
         } catch { throw .build(path: path, reason: error.reason) }
         _ = try answer(\.standing)
     }

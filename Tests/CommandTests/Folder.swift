@@ -43,11 +43,15 @@ final class Folder {
     @discardableResult
     func write(_ name: String, _ text: String) throws -> String { try write(name, Array(text.utf8)) }
 
-    /// Writes a shell script that can be executed; gives its path.
+    /// Writes a shell script that can be executed; gives its path. A process of its own writes it: as long as a process that is just
+    /// being started beside has the file open for writing, nobody can execute it.
     func script(_ name: String, _ lines: String) throws -> String {
-        let path = try write(name, "#!/bin/sh\n\(lines)\n")
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
-        return path
+        let writer = Process()
+        writer.executableURL = URL(fileURLWithPath: "/bin/sh")
+        writer.arguments = ["-c", #"printf '#!/bin/sh\n%s\n' "$1" > "$0" && chmod +x "$0""#, file(name), lines]
+        try writer.run()
+        writer.waitUntilExit()
+        return file(name)
     }
 
     func link(_ name: String, to target: String) throws {
