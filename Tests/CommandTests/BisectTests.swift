@@ -1,5 +1,7 @@
 import Foundation
 import Testing
+import TraceFormat
+import VirtualPC
 
 @Suite struct BisectTests {
     /// Asks about the small trace.
@@ -59,6 +61,26 @@ import Testing
         let closed = try ask("--when cpl==3 --to 500")
         #expect(closed.code == 1 && !closed.output.contains("not closed"))
         #expect(try ask("--when events>=1").code == 0)
+    }
+
+    @Test("never is said of the recorded run only: one that ends in another state is an error")
+    func otherEnd() throws {
+        let folder = try Folder()
+        try SmallTrace.record(in: folder)
+        var parts = try TraceParts(folder.file("small.hst"))
+        let end = try #require(parts.end)
+        let rung = end.rung
+        let chips = rung.chips.map { $0.name == "PIT" ? ChipDigest(name: "PIT", digest: Digest(high: 1, low: 2)) : $0 }
+        let other = Rung(position: rung.position, time: rung.time, registers: rung.registers, chips: chips, memory: rung.memory)
+        for changed in [TraceEnd(outcome: end.outcome, detail: "", rung: other), TraceEnd(outcome: .halted, detail: "", rung: rung)] {
+            parts.end = changed
+            try parts.write(folder.file("other.hst"))
+            for arguments in ["--when cpl==3", "--when cpl==3 --latched"] {
+                let result = try folder.hindsight("bisect other.hst \(arguments)")
+                #expect(result.code == 2 && result.errors.contains("the replay differs from the recording"), "\(result)")
+            }
+            #expect(try folder.hindsight("bisect other.hst --when cpl==3 --to 1000").code == 1)
+        }
     }
 
     @Test("symbols of 64-bit code do not fit a processor that has none, nor those of 32-bit code a guest in long mode")

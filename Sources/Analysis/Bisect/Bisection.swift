@@ -85,7 +85,10 @@ package struct Bisection {
         if run.source.holds() {
             return answered(Finding(position: run.position, time: run.machine.now, cause: nil), start)
         }
-        guard let mark = isLatched ? try search() : try scan() else { return answered(nil, start) }
+        guard let mark = isLatched ? try search() : try scan() else {
+            try run.verifyEnd()
+            return answered(nil, start)
+        }
         return answered(try explain(mark), start)
     }
 

@@ -111,6 +111,23 @@ final class ProbedRun {
         nextRung = try following()
     }
 
+    /// Where the whole run was looked through: it ends as the recorded one did, in the recorded state.
+    func verifyEnd() throws(BisectError) {
+        guard let end = trace.end, position == end.rung.position else { return }
+        if end.outcome == .until {
+            // A limit of time may lie in the idle time behind this first instant of the position.
+            guard machine.now == end.rung.time else { return }
+        } else {
+            let cause: Divergence.Cause?
+            switch machine.run(until: position.advanced(by: 1), source: source) {
+            case .ended(let outcome, _): cause = outcome == end.outcome ? nil : .outcome(recorded: end.outcome, replayed: outcome)
+            case .reached, .abandoned: cause = .outcome(recorded: end.outcome, replayed: nil)
+            }
+            if let cause { throw .differs(Divergence(after: verified, by: position, cause: cause)) }
+        }
+        if let divergence = Divergence(after: verified, recorded: end.rung, replayed: machine.rung()) { throw .differs(divergence) }
+    }
+
     /// The trace's next rung behind the machine's position.
     private func following() throws(BisectError) -> Rung? {
         do throws(TraceError) {
