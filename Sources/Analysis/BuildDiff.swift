@@ -33,6 +33,7 @@ package struct BuildDiff {
     package func run() throws(DiffError) -> DiffReport {
         var report = DiffReport(compared: trace.position, isComplete: trace.isComplete)
         let rungs = try recordedRungs()
+        let roots = Dictionary(rungs.map { ($0.position, $0.root) }, uniquingKeysWith: { first, _ in first })
         let pair = RunPair(first: first, second: second, manifest: trace.manifest, ignored: ignored)
         let start = try first.rung().position
         if let difference = try startDifference(pair, start) {
@@ -42,8 +43,8 @@ package struct BuildDiff {
             var judged = false
             let stops = rungs.map(\.position)
             let found = try search.first(upTo: trace.lastPosition, stops: stops, stride: Self.firstStride) { position throws(DiffError) in
-                guard !judged, let rung = rungs.first(where: { $0.position == position }) else { return }
-                if let remark = try judge(pair, rung) {
+                guard !judged, let root = roots[position] else { return }
+                if let remark = try judge(pair, (position, root)) {
                     report.remarks.append(remark)
                     judged = true
                 }
