@@ -9,14 +9,14 @@ package final class RemoteProbe: RunProbe {
     package let path: String
     private let child: ChildProcess
 
-    /// Starts `PATH serve TRACE` and waits until the run stands at its first position.
+    /// Starts `PATH serve OPTIONS -- TRACE` and waits until the run stands at its first position.
     /// - Parameters:
     ///   - options: of `hindsight serve`.
     ///   - silence: a build that says nothing for so long is given up, in milliseconds.
     package init(path: String, trace: String, options: [String] = [], silence: Int32 = 120_000) throws(DiffError) {
         self.path = path
         do throws(ChildProcess.Failure) {
-            child = try ChildProcess(path, ["serve", trace] + options, silence: silence)
+            child = try ChildProcess(path, ["serve"] + options + ["--", trace], silence: silence)
             let line = try child.line()
             guard let hello = ServeProtocol.value(ServeProtocol.Hello.self, line) else {
                 throw ChildProcess.Failure(

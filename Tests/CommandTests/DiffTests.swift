@@ -189,5 +189,7 @@ private let diffKeys: Set = ["result", "position", "virtualTime", "mode", "instr
         _ = try folder.script("build", "exec \(Command.path) \"$@\"")
         try folder.write("map", "00100000 T start\n")
         #expect(try folder.hindsight("diff small.hst --build ./build --symbols map").code == 0)
+        try folder.link("-small.hst", to: "small.hst")
+        #expect(try folder.hindsight("diff --build ./build -- -small.hst").code == 0)
     }
 }
