@@ -40,7 +40,7 @@ struct RecordCommand: ParsableCommand {
     @OptionGroup(title: "RUN") var options: RunOptions
 
     @Option(name: .long, help: ArgumentHelp("Steps between two rungs, the records of state that a replay is checked against.", valueName: "steps"))
-    var rungEvery = Number(250_000_000)
+    var rungEvery = Number(Recording.Options().rungEvery)
 
     @Flag(name: .long, help: "Run the same without writing a trace.")
     var noRecord = false
