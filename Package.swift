@@ -15,7 +15,9 @@ let package = Package(
         .systemLibrary(name: "CZstd"),
         // The host's own floating-point instructions.
         .target(name: "CHostFloat"),
-        .target(name: "X86", dependencies: ["CZydis", "CHostFloat"]),
+        // Memory for code, which Swift's view of the C library lacks.
+        .target(name: "CHostCode"),
+        .target(name: "X86", dependencies: ["CZydis", "CHostFloat", "CHostCode"]),
         .target(name: "Devices", dependencies: ["X86"]),
         .target(name: "VirtualPC", dependencies: ["Devices", "CXXHash"]),
         .target(name: "TraceFormat", dependencies: ["VirtualPC", "CXXHash", "CZstd"]),

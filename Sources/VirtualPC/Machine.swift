@@ -42,7 +42,11 @@ package final class Machine {
         self.manifest = manifest
         processor = Processor(model: model, memory: memory, knobs: knobs)
         processor.state.entropy = SeededStream(seed: manifest.seed, purpose: .processor)
-        engine = Interpreter(processor)
+        do throws(CodeMemoryError) {
+            engine = knobs.engine == .interpret ? Interpreter(processor) : try Translator(processor)
+        } catch {
+            throw .codeNotMapped
+        }
         outlet = Outlet()
         a20Gate = A20Gate(processor)
         board = Board(manifest, outlet: outlet, a20: a20Gate, processor: processor)

@@ -16,6 +16,8 @@ package enum MachineError: Error, Hashable, Sendable, CustomStringConvertible {
     case romSize(UInt64)
     /// The host would not map guest memory of this size.
     case memoryNotMapped(UInt64)
+    /// The host would not map memory for code that is translated.
+    case codeNotMapped
     /// Nanoseconds a step must be a fraction of two positive numbers.
     case invalidRate(numerator: UInt64, denominator: UInt64)
     /// A snapshot's state is not one of this machine.
@@ -37,6 +39,7 @@ package enum MachineError: Error, Hashable, Sendable, CustomStringConvertible {
             "a ROM of \(bytes) bytes does not fit: it has \(Self.size(Manifest.romSizes.lowerBound)) to "
                 + "\(Self.size(Manifest.romSizes.upperBound)), a multiple of 4 KiB"
         case .memoryNotMapped(let bytes): "the host does not give \(Self.size(bytes)) of memory"
+        case .codeNotMapped: "the host gives no executable memory for the translator; --engine interpret does without"
         case .invalidRate(let numerator, let denominator): "\(numerator)/\(denominator) nanoseconds a step is not a clock rate"
         case .snapshotState(let error): "the snapshot does not fit this machine: \(error)"
         case .snapshotMemory(let bytes, let manifest):

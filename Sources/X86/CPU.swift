@@ -45,12 +45,22 @@ struct Core {
     /// The supervisor's while it may access user pages in spite of SMAP.
     var openTLB: UnsafeMutablePointer<TranslationEntry>
     var tlbMask: UInt64
-    var tlbGeneration: UInt64 = 1
+    /// The entries that were filled since the last flush: those that a flush has to empty.
+    var filledEntries: UnsafeMutablePointer<UnsafeMutablePointer<TranslationEntry>>
+    var filledEntryCount = 0
     /// RAM pages flagged as feeding translations.
     var watchedTables: UnsafeMutablePointer<UInt32>
     var watchedTableCount = 0
     /// All ones, or without bit 20 while A20 is held low.
     var a20Mask: UInt64 = .max
+
+    // Translated code.
+    var translation = TranslationState()
+    /// The `TranslationMode` of code that runs now.
+    var translationMode = TranslationMode.none
+    /// Pages whose code was dropped since the translator last looked; at most `droppedPageCapacity` of them, or all.
+    var droppedPages: UnsafeMutablePointer<UInt32>
+    var droppedPageCount = 0
 
     // For observers; nothing of the guest.
     var pauses: PauseReasons = []
@@ -63,6 +73,9 @@ struct Core {
     let knobs: EngineKnobs
 
     static let watchedTableCapacity = 1 << 16
+    static let droppedPageCapacity = 256
+    /// Where more entries were filled, a flush empties the TLBs whole.
+    static let filledEntryCapacity = 2048
 }
 
 /// What an access through a segment needs, computed when the segment is loaded.
@@ -113,6 +126,13 @@ struct CPU {
     /// The boundary between throwing code and handlers: runs `body`, turning a thrown fault into a status.
     @inline(__always) func attempt(_ body: () throws(Fault) -> Status) -> Status {
         do throws(Fault) { return try body() } catch { return raise(error) }
+    }
+
+    /// Lets the translator know that the code of a page is no longer what it was.
+    func noteDroppedCode(page: Int) {
+        guard core.pointee.droppedPageCount < Core.droppedPageCapacity else { return }
+        core.pointee.droppedPages[core.pointee.droppedPageCount] = UInt32(truncatingIfNeeded: page)
+        core.pointee.droppedPageCount += 1
     }
 
     /// Makes the inner loop leave after the running instruction, so that the boundary is looked at in full.

@@ -1,6 +1,6 @@
 /// Running with a question behind every step, at a fraction of the plain loop's speed and without touching it.
 extension Interpreter {
-    /// Runs as `runUnflushed` does and asks `probe` at the boundary behind every step. Where it agrees, the machine is let look at
+    /// Runs as `runBoundaries` does and asks `probe` at the boundary behind every step. Where it agrees, the machine is let look at
     /// its board: whoever set the probe stops it there.
     func runProbed(until limit: UInt64, _ probe: () -> Bool) -> Exit {
         let core = cpu.core
@@ -17,7 +17,7 @@ extension Interpreter {
                 if let exit = execute(block.first, count: Int(block.pointee.count), probe) { return exit }
                 continue
             }
-            let exit = runUnflushed(until: before &+ 1)
+            let exit = runBoundaries(until: before &+ 1, runBlocks)
             if exit != .position && exit != .attention { return exit }
             if cpu.state.position != before, probe() { return .attention }
             if exit == .attention { return exit }

@@ -32,15 +32,16 @@ package final class Interpreter: Engine {
         if let probe = cpu.core.pointee.probe { return runProbed(until: position.rawValue, probe) }
         let interval = cpu.core.pointee.knobs.flushInterval
         while interval > 0, cpu.state.position &+ interval < position.rawValue {
-            let exit = runUnflushed(until: cpu.state.position &+ interval)
+            let exit = runBoundaries(until: cpu.state.position &+ interval, runBlocks)
             cpu.flushTranslations()
             cache.pointee.flush()
             if exit != .position { return exit }
         }
-        return runUnflushed(until: position.rawValue)
+        return runBoundaries(until: position.rawValue, runBlocks)
     }
 
-    func runUnflushed(until limit: UInt64) -> Exit {
+    /// Looks at each boundary that needs it, and lets `runBlocks` go on between them.
+    func runBoundaries(until limit: UInt64, _ runBlocks: () -> Exit?) -> Exit {
         let core = cpu.core
         while true {
             if core.pointee.attention {
@@ -103,7 +104,7 @@ package final class Interpreter: Engine {
     }
 
     /// Runs blocks until `stopAt`, a reason to exit, or something that a boundary must look at.
-    private func runBlocks() -> Exit? {
+    func runBlocks() -> Exit? {
         let core = cpu.core
         let memory = cpu.memory
         var previous = cache.pointee.none
@@ -112,10 +113,7 @@ package final class Interpreter: Engine {
             // Find the code.
             let ip = cpu.state.rip
             let linear = (core.pointee.segmentCache[unchecked: SegmentIndex.cs].base &+ ip) & core.pointee.linearMask
-            let entry = core.pointee.tlb + Int(truncatingIfNeeded: linear &>> 12 & core.pointee.tlbMask)
-            let page =
-                entry.pointee.execute == linear & ~0xFFF | core.pointee.tlbGeneration
-                ? Int(bitPattern: entry.pointee.host &- UInt(bitPattern: memory.base)) >> 12 : translateCode(linear)
+            let page = codePage(linear)
             guard page >= 0 else {
                 if let exit = stepLoose() { return exit }
                 continue
@@ -149,6 +147,29 @@ package final class Interpreter: Engine {
         return nil
     }
 
+    /// The index of the RAM page to fetch from at `linear`; -1 as in `translateCode`.
+    @inline(__always)
+    func codePage(_ linear: UInt64) -> Int {
+        let core = cpu.core
+        let entry = core.pointee.tlb + Int(truncatingIfNeeded: linear &>> 12 & core.pointee.tlbMask)
+        guard entry.pointee.execute == linear & ~0xFFF else { return translateCode(linear) }
+        return Int(bitPattern: entry.pointee.host &- UInt(bitPattern: cpu.memory.base)) >> 12
+    }
+
+    /// The decoded block at an address; nil where none begins in this page or not all of it lies in the code segment. Blocks
+    /// that were known before may be void.
+    @inline(never)
+    func block(page: Int, linear: UInt64, ip: UInt64) -> UnsafeMutablePointer<Block>? {
+        let mode = cpu.core.pointee.codeMode
+        let key = BlockCache.key(page: page, offset: linear & 0xFFF, mode: mode)
+        guard
+            let block = cache.pointee.block(key, generation: cpu.memory.codeGeneration[page])
+                ?? cache.pointee.decode(key, page: page, offset: linear & 0xFFF, mode: mode, memory: cpu.memory, cpu: cpu),
+            ip &+ UInt64(block.pointee.bytes) &- 1 <= cpu.core.pointee.codeLimit
+        else { return nil }
+        return block
+    }
+
     /// The RAM page to fetch from, filling the TLB; -1 where fetching faults or finds no RAM, which `stepLoose` sorts out.
     @inline(never)
     func translateCode(_ linear: UInt64) -> Int {
@@ -160,7 +181,7 @@ package final class Interpreter: Engine {
 
     /// Executes decoded instructions that follow each other, as far as they go. `branched`: the last one jumped.
     @inline(__always)
-    private func execute(_ first: UnsafeMutablePointer<Instruction>, count: Int, _ branched: inout Bool) -> Exit? {
+    func execute(_ first: UnsafeMutablePointer<Instruction>, count: Int, _ branched: inout Bool) -> Exit? {
         let core = cpu.core
         let mask = core.pointee.ipMask
         let end = first + count
@@ -216,7 +237,7 @@ package final class Interpreter: Engine {
 
     /// One instruction that no block can hold: it crosses a page, lies outside RAM or at a segment's limit, or does not exist.
     @inline(never)
-    private func stepLoose() -> Exit? {
+    func stepLoose() -> Exit? {
         var fetch = Fetch(cpu)
         var count = 0
         while true {

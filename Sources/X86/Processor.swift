@@ -3,25 +3,25 @@ package final class Processor {
     let core: UnsafeMutablePointer<Core>
     package let memory: PhysicalMemory
     package let model: CPUModel
-    private let tlbCount: Int
 
     /// A processor of `model` in its power-on state, attached to `memory`. `bus` must be set before it runs.
     package init(model: CPUModel, memory: PhysicalMemory, knobs: EngineKnobs = EngineKnobs()) {
         precondition(knobs.tlbEntries.nonzeroBitCount == 1 && knobs.blockSlots.nonzeroBitCount == 1, "cache sizes are powers of two")
+        precondition(knobs.tlbEntries >= 2, "an empty entry's tag is another entry's page")
         self.memory = memory
         self.model = model
-        tlbCount = knobs.tlbEntries
-        let user = UnsafeMutablePointer<TranslationEntry>.allocate(capacity: tlbCount)
-        let supervisor = UnsafeMutablePointer<TranslationEntry>.allocate(capacity: tlbCount)
-        user.initialize(repeating: TranslationEntry(), count: tlbCount)
-        supervisor.initialize(repeating: TranslationEntry(), count: tlbCount)
-        let open = UnsafeMutablePointer<TranslationEntry>.allocate(capacity: tlbCount)
-        open.initialize(repeating: TranslationEntry(), count: tlbCount)
+        let count = knobs.tlbEntries
+        let entries = UnsafeMutablePointer<TranslationEntry>.allocate(capacity: 3 * count)
+        for index in 0..<3 * count {
+            (entries + index).initialize(to: TranslationEntry(none: TranslationEntry.noTag(UInt64(index % count))))
+        }
         core = .allocate(capacity: 1)
         core.initialize(
             to: Core(
-                tlb: supervisor, userTLB: user, supervisorTLB: supervisor, openTLB: open, tlbMask: UInt64(tlbCount - 1),
-                watchedTables: .allocate(capacity: Core.watchedTableCapacity), memory: .passUnretained(memory), model: model,
+                tlb: entries + count, userTLB: entries, supervisorTLB: entries + count, openTLB: entries + 2 * count,
+                tlbMask: UInt64(count - 1), filledEntries: .allocate(capacity: Core.filledEntryCapacity),
+                watchedTables: .allocate(capacity: Core.watchedTableCapacity),
+                droppedPages: .allocate(capacity: Core.droppedPageCapacity), memory: .passUnretained(memory), model: model,
                 knobs: knobs))
         precondition(MemoryLayout<Core>.offset(of: \.state) == 0, "the state comes first in the core")
         precondition(MemoryLayout<State>.offset(of: \.rip) == 128, "RIP follows the register file")
@@ -32,9 +32,9 @@ package final class Processor {
     deinit {
         memory.watcher = nil
         core.pointee.userTLB.deallocate()
-        core.pointee.supervisorTLB.deallocate()
-        core.pointee.openTLB.deallocate()
+        core.pointee.filledEntries.deallocate()
         core.pointee.watchedTables.deallocate()
+        core.pointee.droppedPages.deallocate()
         core.deinitialize(count: 1)
         core.deallocate()
     }

@@ -27,7 +27,7 @@ struct LiveRun {
     }
 
     private func record() throws -> RecordReport {
-        let machine = try machine.makeMachine()
+        let machine = try machine.makeMachine(engine: options.engine)
         let script = try options.input.map { try InputScript.load($0) }
         let writer = try output.map { try TraceWriter(path: $0, manifest: machine.manifest, snapshot: machine.snapshot()) }
         let stopwatch = Stopwatch()

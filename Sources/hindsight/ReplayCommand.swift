@@ -2,6 +2,8 @@ import ArgumentParser
 import RecordReplay
 import TraceFormat
 import VirtualPC
+import enum X86.EngineKind
+import struct X86.EngineKnobs
 import struct X86.Position
 
 /// `hindsight replay`.
@@ -38,8 +40,8 @@ struct ReplayCommand: ParsableCommand {
 
     @OptionGroup var memoryLimit: MemoryLimit
 
-    @Option(name: .long, help: ArgumentHelp("What makes the steps: interpret.", valueName: "engine"))
-    var engine = EngineName.interpret
+    @Option(name: .long, help: ArgumentHelp("What makes the steps.", valueName: "engine"))
+    var engine = EngineKind.interpret
 
     @Flag(name: .long, help: "Print no console; the last line on stdout is one JSON object.")
     var json = false
@@ -59,7 +61,7 @@ struct ReplayCommand: ParsableCommand {
         let stopwatch = Stopwatch()
         let limit = memoryLimit.bytes
         let reader = try trace.open(memoryLimit: limit)
-        let machine = try Replay.machine(of: reader, memoryLimit: limit)
+        let machine = try Replay.machine(of: reader, knobs: EngineKnobs(engine: engine), memoryLimit: limit)
         let last = to.map { Position($0.value) } ?? .max
         let progress = Progress(total: min(reader.position, last))
         let display = json ? nil : ConsoleDisplay(progress)

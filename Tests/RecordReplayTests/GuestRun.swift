@@ -63,7 +63,7 @@ extension EngineKnobs {
             return (name, knobs)
         }
         return [
-            with("TLB of one entry") { $0.tlbEntries = 1 },
+            with("TLB of two entries") { $0.tlbEntries = 2 },
             with("one block") { $0.blockSlots = 1 },
             with("the smallest arena") { $0.arenaInstructions = 256 },
             // Small caches are flushed fast.

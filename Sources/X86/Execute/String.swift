@@ -106,7 +106,7 @@ extension CPU {
         let linear = (cache.base &+ offset) & core.pointee.linearMask
         let entry = core.pointee.tlb + Int(truncatingIfNeeded: linear &>> 12 & core.pointee.tlbMask)
         guard offset &+ count <= (write ? cache.writeEnd : cache.readEnd),
-            (write ? entry.pointee.write : entry.pointee.read) == linear & ~0xFFF | core.pointee.tlbGeneration,
+            (write ? entry.pointee.write : entry.pointee.read) == linear & ~0xFFF,
             linear & 0xFFF <= 0x1000 - count
         else { return nil }
         // SAFETY: the tag matched, so `host` is a page of RAM, and `count` bytes from here end inside it.

@@ -9,7 +9,7 @@ extension CPU {
         let linear = (cache.base &+ offset) & core.pointee.linearMask
         let entry = core.pointee.tlb + Int(truncatingIfNeeded: linear &>> 12 & core.pointee.tlbMask)
         if offset &+ W.byteCount <= cache.readEnd,
-            entry.pointee.read == linear & ~0xFFF | core.pointee.tlbGeneration,
+            entry.pointee.read == linear & ~0xFFF,
             linear & 0xFFF <= 0x1000 - W.byteCount,
             let host = UnsafeRawPointer(bitPattern: entry.pointee.host)
         {
@@ -26,7 +26,7 @@ extension CPU {
         let linear = (cache.base &+ offset) & core.pointee.linearMask
         let entry = core.pointee.tlb + Int(truncatingIfNeeded: linear &>> 12 & core.pointee.tlbMask)
         if offset &+ W.byteCount <= cache.writeEnd,
-            entry.pointee.write == linear & ~0xFFF | core.pointee.tlbGeneration,
+            entry.pointee.write == linear & ~0xFFF,
             linear & 0xFFF <= 0x1000 - W.byteCount,
             let host = UnsafeMutableRawPointer(bitPattern: entry.pointee.host)
         {
@@ -44,7 +44,7 @@ extension CPU {
         let linear = (cache.base &+ offset) & core.pointee.linearMask
         let entry = core.pointee.tlb + Int(truncatingIfNeeded: linear &>> 12 & core.pointee.tlbMask)
         if offset &+ W.byteCount <= cache.writeEnd, offset &+ W.byteCount <= cache.readEnd,
-            entry.pointee.write == linear & ~0xFFF | core.pointee.tlbGeneration,
+            entry.pointee.write == linear & ~0xFFF,
             linear & 0xFFF <= 0x1000 - W.byteCount,
             let host = UnsafeMutableRawPointer(bitPattern: entry.pointee.host)
         {
@@ -119,7 +119,7 @@ extension CPU {
     func loadSystem<W: Width>(_ linear: UInt64, as width: W.Type) throws(Fault) -> W {
         let linear = isLongMode ? linear : linear & 0xFFFF_FFFF
         let entry = core.pointee.supervisorTLB + Int(truncatingIfNeeded: linear &>> 12 & core.pointee.tlbMask)
-        if entry.pointee.read == linear & ~0xFFF | core.pointee.tlbGeneration, linear & 0xFFF <= 0x1000 - W.byteCount,
+        if entry.pointee.read == linear & ~0xFFF, linear & 0xFFF <= 0x1000 - W.byteCount,
             let host = UnsafeRawPointer(bitPattern: entry.pointee.host)
         {
             // SAFETY: as in `load`.

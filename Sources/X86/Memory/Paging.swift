@@ -11,7 +11,7 @@ extension CPU {
     func translatePage(_ linear: UInt64, _ access: Access, as privilege: Privilege) throws(Fault) -> UInt64 {
         let table = translations(of: privilege)
         let entry = table + Int(truncatingIfNeeded: linear &>> 12 & core.pointee.tlbMask)
-        let tag = linear & ~0xFFF | core.pointee.tlbGeneration
+        let tag = linear & ~0xFFF
         let known = switch access {
         case .read: entry.pointee.read
         case .write: entry.pointee.write
@@ -22,7 +22,7 @@ extension CPU {
             return memory.address(ofPage: page) | linear & 0xFFF
         }
         let walk = try walk(linear, access, privilege)
-        fill(entry, tag, walk, access)
+        fill(entry, linear, walk, access)
         return walk.address
     }
 
@@ -45,18 +45,25 @@ extension CPU {
         var mayExecute: Bool
     }
 
-    private func fill(_ entry: UnsafeMutablePointer<TranslationEntry>, _ tag: UInt64, _ walk: Walk, _ access: Access) {
+    private func fill(_ entry: UnsafeMutablePointer<TranslationEntry>, _ linear: UInt64, _ walk: Walk, _ access: Access) {
         let page = memory.pageIndex(of: walk.address)
         guard page >= 0 else { return }
+        let tag = linear & ~0xFFF
+        let core = core
+        if entry.pointee.host == 0, core.pointee.filledEntryCount < Core.filledEntryCapacity {
+            core.pointee.filledEntries[core.pointee.filledEntryCount] = entry
+            core.pointee.filledEntryCount += 1
+        }
+        let none = TranslationEntry.noTag(linear &>> 12 & core.pointee.tlbMask)
         entry.pointee.host = UInt(bitPattern: memory.pointer(page: page))
-        entry.pointee.read = walk.mayRead ? tag : 0
-        entry.pointee.execute = walk.mayExecute ? tag : 0
+        entry.pointee.read = walk.mayRead ? tag : none
+        entry.pointee.execute = walk.mayExecute ? tag : none
         // ROM is written nowhere, and shadow RAM under it elsewhere.
         let isWritable = memory.writablePageIndex(of: walk.address) == page
         // A write translation needs no more notice: the page is dirty already and nobody watches it.
         if access == .write, isWritable { memory.noteDirty(page: page) }
         let mayWrite = isWritable && walk.mayWrite && memory.pageFlags[page] == PhysicalMemory.PageFlag.dirty
-        entry.pointee.write = mayWrite ? tag : 0
+        entry.pointee.write = mayWrite ? tag : none
         if mayWrite { memory.noteWriter(page: page, entry) }
     }
 
@@ -209,8 +216,7 @@ extension CPU {
             memory.pageFlags[Int(core.pointee.watchedTables[index])] &= ~PhysicalMemory.PageFlag.tables
         }
         core.pointee.watchedTableCount = 0
-        core.pointee.tlbGeneration += 1
-        if core.pointee.tlbGeneration > 0xFFF { clearTranslations() }
+        clearTranslations()
         leaveBlock()
         if core.pointee.pauses.contains(.translations) { requestAttention() }
     }
@@ -219,17 +225,31 @@ extension CPU {
         [core.pointee.userTLB, core.pointee.supervisorTLB, core.pointee.openTLB]
     }
 
-    /// Empties the TLBs in earnest.
-    func clearTranslations() {
-        core.pointee.tlbGeneration = 1
-        let count = Int(core.pointee.tlbMask) + 1
-        for table in 0..<3 { tables[table].update(repeating: TranslationEntry(), count: count) }
+    /// Empties the TLBs, at the cost of what was filled.
+    private func clearTranslations() {
+        if core.pointee.filledEntryCount < Core.filledEntryCapacity {
+            for filled in 0..<core.pointee.filledEntryCount { clear(core.pointee.filledEntries[filled]) }
+        } else {
+            for table in 0..<3 {
+                for index in 0...Int(core.pointee.tlbMask) { clear(tables[table] + index) }
+            }
+        }
+        core.pointee.filledEntryCount = 0
+    }
+
+    private func clear(_ entry: UnsafeMutablePointer<TranslationEntry>) {
+        entry.update(repeating: TranslationEntry(none: noTag(of: entry)), count: 1)
+    }
+
+    /// The tag that stands for none in an entry of any of the three TLBs, which follow each other.
+    private func noTag(of entry: UnsafeMutablePointer<TranslationEntry>) -> UInt64 {
+        TranslationEntry.noTag(UInt64(truncatingIfNeeded: entry - core.pointee.userTLB) & core.pointee.tlbMask)
     }
 
     /// The next store to each page goes through the slow path and is noticed.
     func dropWriteTranslations() {
         for table in 0..<3 {
-            for index in 0...Int(core.pointee.tlbMask) { tables[table][index].write = 0 }
+            for index in 0...Int(core.pointee.tlbMask) { tables[table][index].write = TranslationEntry.noTag(UInt64(index)) }
         }
     }
 
@@ -239,13 +259,13 @@ extension CPU {
         switch memory.takeWriter(page: page) {
         case .none: return
         case .one(let entry):
-            if entry.pointee.host == host { entry.pointee.write = 0 }
+            if entry.pointee.host == host { entry.pointee.write = noTag(of: entry) }
             return
         case .many: break
         }
         for table in 0..<3 {
             let entries = tables[table]
-            for index in 0...Int(core.pointee.tlbMask) where entries[index].host == host { entries[index].write = 0 }
+            for index in 0...Int(core.pointee.tlbMask) where entries[index].host == host { entries[index].write = TranslationEntry.noTag(UInt64(index)) }
         }
     }
 }

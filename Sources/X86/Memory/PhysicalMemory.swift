@@ -296,6 +296,7 @@ package final class PhysicalMemory {
         codeGeneration[index] &+= 1
         codeChunks[index] = 0
         pageFlags[index] &= ~PageFlag.code
+        watcher?.noteDroppedCode(page: index)
         if !PlantedFault.lateCode.isPlanted { watcher?.leaveBlock() }
     }
 }

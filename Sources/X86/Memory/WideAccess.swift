@@ -10,7 +10,7 @@ extension CPU {
         let linear = (cache.base &+ offset) & core.pointee.linearMask
         let entry = core.pointee.tlb + Int(truncatingIfNeeded: linear &>> 12 & core.pointee.tlbMask)
         if offset &+ 16 <= cache.readEnd, offset <= .max - 16,
-            entry.pointee.read == linear & ~0xFFF | core.pointee.tlbGeneration,
+            entry.pointee.read == linear & ~0xFFF,
             aligned ? linear & 15 == 0 : linear & 0xFFF <= 0x1000 - 16,
             let host = UnsafeRawPointer(bitPattern: entry.pointee.host)
         {
@@ -27,7 +27,7 @@ extension CPU {
         let linear = (cache.base &+ offset) & core.pointee.linearMask
         let entry = core.pointee.tlb + Int(truncatingIfNeeded: linear &>> 12 & core.pointee.tlbMask)
         if offset &+ 16 <= cache.writeEnd, offset <= .max - 16,
-            entry.pointee.write == linear & ~0xFFF | core.pointee.tlbGeneration,
+            entry.pointee.write == linear & ~0xFFF,
             aligned ? linear & 15 == 0 : linear & 0xFFF <= 0x1000 - 16,
             let host = UnsafeMutableRawPointer(bitPattern: entry.pointee.host)
         {

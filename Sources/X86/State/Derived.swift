@@ -15,12 +15,18 @@ extension CPU {
         core.pointee.tlb = translations(of: privilege)
         let checksAlignment = state.cr0 & CR0.am != 0 && state.rflags & Flag.ac != 0 && state.cpl == 3
         core.pointee.slowAccess = checksAlignment || watchesData
-        for index in 0..<6 { refreshSegment(index) }
+        for index in 0..<6 { deriveSegment(index) }
+        refreshTranslationMode()
         if core.pointee.pauses.contains(.mode) { requestAttention() }
     }
 
     /// Derives one segment's cache: after a load that changes neither mode nor privilege.
     func refreshSegment(_ index: Int) {
+        deriveSegment(index)
+        refreshTranslationMode()
+    }
+
+    private func deriveSegment(_ index: Int) {
         let segment = state.segments[index]
         var cache = SegmentCache()
         if core.pointee.codeMode == 2 {
@@ -43,6 +49,24 @@ extension CPU {
         if index == SegmentIndex.ss, core.pointee.codeMode != 2 {
             core.pointee.stackMask = segment.rights.big ? 0xFFFF_FFFF : 0xFFFF
         }
+    }
+
+    /// What translated code may take for granted.
+    private func refreshTranslationMode() {
+        core.pointee.translationMode = translationMode
+    }
+
+    private var translationMode: UInt8 {
+        if core.pointee.slowAccess { return TranslationMode.none }
+        if core.pointee.codeMode == 2 { return TranslationMode.long }
+        guard core.pointee.codeMode == 1, core.pointee.segmentCache[SegmentIndex.cs].base == 0,
+            core.pointee.codeLimit == 0xFFFF_FFFF, core.pointee.stackMask == 0xFFFF_FFFF
+        else { return TranslationMode.none }
+        for index in 0..<4 where index != SegmentIndex.cs {
+            let cache = core.pointee.segmentCache[index]
+            if cache.base != 0 || cache.readEnd != 1 << 32 || cache.writeEnd != 1 << 32 { return TranslationMode.segmented32 }
+        }
+        return TranslationMode.flat32
     }
 
     /// Some of DR0-DR3 watches data (Intel SDM Vol. 3B 17.2.4): R/W field 01 or 11, and enabled.

@@ -1,10 +1,12 @@
 import Foundation
 import TraceFormat
 import VirtualPC
+import enum X86.EngineKind
+import struct X86.EngineKnobs
 
 extension MachineOptions {
     /// The machine that the options describe, loaded and ready to run.
-    func makeMachine() throws -> Machine {
+    func makeMachine(engine: EngineKind = .interpret) throws -> Machine {
         var manifest = Manifest(boot: Manifest.Boot(kind: ""))
         manifest.cpu = cpu
         manifest.memory = memory.bytes
@@ -17,7 +19,7 @@ extension MachineOptions {
         let source = try bootSource()
         manifest.boot = source.manifestEntry
         manifest.rom = source.romBytes
-        let machine = try Machine(manifest: manifest, memoryLimit: limit)
+        let machine = try Machine(manifest: manifest, knobs: EngineKnobs(engine: engine), memoryLimit: limit)
         try machine.load(source)
         return machine
     }

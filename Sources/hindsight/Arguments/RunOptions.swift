@@ -1,5 +1,7 @@
 import ArgumentParser
 import RecordReplay
+import enum X86.EngineKind
+import struct X86.EngineKnobs
 
 /// How `record` and `run` run a machine, and what they show.
 struct RunOptions: ParsableArguments {
@@ -18,8 +20,8 @@ struct RunOptions: ParsableArguments {
     @Option(name: .long, help: ArgumentHelp("End at this position (in steps) or virtual time (1.5s, 20ms).", valueName: "position|time"))
     var until: Limit?
 
-    @Option(name: .long, help: ArgumentHelp("What makes the steps: interpret.", valueName: "engine"))
-    var engine = EngineName.interpret
+    @Option(name: .long, help: ArgumentHelp("What makes the steps.", valueName: "engine"))
+    var engine = EngineKind.interpret
 
     @Flag(name: .long, help: "Print no console; the last line on stdout is one JSON object.")
     var json = false
@@ -31,7 +33,14 @@ struct RunOptions: ParsableArguments {
     }
 }
 
-/// The engines by name.
-enum EngineName: String, ExpressibleByArgument, CaseIterable { case interpret }
+extension EngineKind: ExpressibleByArgument {}
+
+extension EngineKnobs {
+    /// The engine that a command was told to use, and all else as usual.
+    init(engine: EngineKind) {
+        self.init()
+        self.engine = engine
+    }
+}
 
 extension Pace: ExpressibleByArgument {}

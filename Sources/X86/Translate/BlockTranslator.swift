@@ -1,0 +1,245 @@
+/// Turns the instructions of one block into host code.
+///
+/// The guest's registers live in `HostRegister.ofGuest`; RAX and RCX are free between instructions. Where a block begins and ends
+/// the status flags are in `TranslationState.flags`; inside, they stay in the host's as long as nothing disturbs them, and are
+/// saved before that only where somebody could see them.
+///
+/// Whatever can fault is found out before an instruction changes anything. Then the whole instruction is left to its handler, in
+/// the cold part of the code.
+struct BlockTranslator {
+    /// Where the status flags are; neither: nobody will look at them.
+    struct FlagPlaces: OptionSet {
+        let rawValue: UInt8
+        static let host = FlagPlaces(rawValue: 1)
+        /// `TranslationState.flags`.
+        static let slot = FlagPlaces(rawValue: 2)
+    }
+
+    /// Code that stands behind the block because it seldom runs.
+    private enum Cold {
+        case substep(Int, [Assembler.Jump], resume: UnsafeMutablePointer<UInt8>, loadsFlags: Bool)
+        case exit(Assembler.Jump, refund: Int, target: Int64)
+        case noBudget(Assembler.Jump)
+    }
+
+    var assembler: Assembler
+    let buffer: CodeBuffer
+    let mode: UInt8
+    let tlbMask: UInt64
+    private let translation: UnsafeMutablePointer<Translation>
+    private let substeps: UnsafeMutablePointer<Substep>
+    private let count: Int
+    private let makeEdge: (Edge) -> UnsafeMutablePointer<Edge>
+
+    /// The instruction being translated.
+    private(set) var index = 0
+    var flags = FlagPlaces.slot
+    /// Whether somebody may see the flags behind each instruction.
+    private var liveAfter: [Bool]
+    /// Jumps of the running instruction to its handler.
+    private var misses: [Assembler.Jump] = []
+    private var cold: [Cold] = []
+
+    init(
+        buffer: CodeBuffer, mode: UInt8, tlbMask: UInt64, translation: UnsafeMutablePointer<Translation>,
+        substeps: UnsafeMutableBufferPointer<Substep>, makeEdge: @escaping (Edge) -> UnsafeMutablePointer<Edge>
+    ) {
+        guard let first = substeps.baseAddress else { preconditionFailure("a block has an instruction") }
+        assembler = Assembler(at: buffer.next)
+        self.buffer = buffer
+        self.mode = mode
+        self.tlbMask = tlbMask
+        self.translation = translation
+        self.substeps = first
+        count = substeps.count
+        self.makeEdge = makeEdge
+        liveAfter = [Bool](repeating: true, count: substeps.count)
+    }
+
+    var isLong: Bool { mode == TranslationMode.long }
+    /// Bytes of an address, and of what near branches push.
+    var addressWidth: UInt8 { isLong ? 8 : 4 }
+    private var step: UnsafeMutablePointer<Substep> { substeps + index }
+    var instruction: Instruction { step.pointee.instruction }
+    /// The offset of the next instruction in the page.
+    var following: Int64 { Int64(step.pointee.offset) + Int64(step.pointee.instruction.length) }
+    var flagsAreLive: Bool { liveAfter[index] }
+
+    /// Writes the block's code and gives where it ends.
+    mutating func translate() -> UnsafeMutablePointer<UInt8> {
+        let rules = (0..<count).map { TranslationRules.rule(for: substeps[$0].instruction, mode: mode) }
+        findLiveFlags(rules)
+        assembler.arithmetic(5, 8, .memory(Slot.budget), immediate: Int32(count))
+        cold.append(.noBudget(assembler.jump(if: 8)))
+        for index in 0..<count {
+            self.index = index
+            misses = []
+            if let rule = rules[index] {
+                translate(rule)
+            } else {
+                saveFlags()
+                flags = .slot
+                jumpToHandler()
+                step.pointee.resume = buffer.memory.executable(assembler.cursor)
+            }
+        }
+        if rules[count - 1]?.endsBlock != true {
+            saveFlags()
+            edge(to: following, refund: 0)
+        }
+        for part in cold { write(part) }
+        return assembler.cursor
+    }
+
+    private mutating func translate(_ rule: TranslationRule) {
+        if rule.disturbsFlags(instruction) {
+            saveFlags()
+            flags = .slot
+        }
+        if rule.leaves { saveFlags() }
+        rule.emit(&self)
+        switch rule.flags {
+        case .unchanged, .saved: break
+        case .written: flags = flagsAreLive ? .host : []
+        case .changed: if !flagsAreLive { flags = [] } else if flags.contains(.host) { flags = .host }
+        }
+        if !misses.isEmpty {
+            cold.append(.substep(index, misses, resume: assembler.cursor, loadsFlags: flags.contains(.host)))
+        }
+    }
+
+    /// From the end of the block, where all flags can be seen, to its start.
+    private mutating func findLiveFlags(_ rules: [TranslationRule?]) {
+        var live = true
+        for index in (0..<count).reversed() {
+            liveAfter[index] = live
+            guard let rule = rules[index] else {
+                live = true
+                continue
+            }
+            if rule.flags == .written || rule.flags == .saved { live = false }
+            if rule.readsFlags || rule.leaves || rule.disturbsFlags(substeps[index].instruction) { live = true }
+        }
+    }
+
+    // MARK: Flags
+
+    /// Sees to it that the flags are in their slot, if anybody may see them. Leaves the host's as they are; changes RAX.
+    mutating func saveFlags() {
+        guard flags.contains(.host), !flags.contains(.slot) else { return }
+        // LAHF; SETO AL.
+        assembler.bytes(0x9F, 0x0F, 0x90, 0xC0)
+        assembler.store(2, .memory(Slot.flags), .rax)
+        flags.insert(.slot)
+    }
+
+    /// Sees to it that the flags are the host's. Changes RAX.
+    mutating func loadFlags() {
+        guard !flags.contains(.host) else { return }
+        writeFlagLoad()
+        flags.insert(.host)
+    }
+
+    private mutating func writeFlagLoad() {
+        assembler.extend(signed: false, from: 2, .rax, .memory(Slot.flags))
+        // ADD AL, 7FH; SAHF.
+        assembler.bytes(0x04, 0x7F, 0x9E)
+    }
+
+    /// Sees to it that CF is the host's, for an instruction that changes all other flags.
+    mutating func loadCarry() {
+        guard !flags.contains(.host) else { return }
+        assembler.instruction(2, map: 1, 0xBA, 4, .memory(Slot.flags))
+        assembler.byte(8)
+        flags.insert(.host)
+    }
+
+    // MARK: Ways out
+
+    /// From here the instruction is its handler's: nothing of it was done yet.
+    mutating func miss(if condition: UInt8) { misses.append(assembler.jump(if: condition)) }
+
+    mutating func miss() { misses.append(assembler.jump()) }
+
+    private mutating func jumpToHandler() {
+        assembler.load(.rcx, immediate: UInt64(UInt(bitPattern: step)))
+        assembler.jump(to: buffer.substep)
+    }
+
+    /// Leaves the block in its middle if `condition` holds.
+    mutating func exit(if condition: UInt8, to target: Int64) {
+        cold.append(.exit(assembler.jump(if: condition), refund: count - index - 1, target: target))
+    }
+
+    /// Goes on at `target`, an offset from the start of this page. The flags must be in their slot.
+    mutating func edge(to target: Int64, refund: Int) {
+        if refund > 0 { assembler.arithmetic(0, 8, .memory(Slot.budget), immediate: Int32(refund)) }
+        let page = translation.pointee.page
+        if target >= 0 && target < 4096 {
+            let jump = assembler.jump()
+            assembler.join(jump)
+            let edge = makeEdge(Edge(jump: jump.place, offset: UInt64(target), page: page))
+            assembler.load(.rcx, immediate: UInt64(UInt(bitPattern: edge)))
+            assembler.jump(to: buffer.edge)
+            return
+        }
+        let edge = makeEdge(Edge(jump: nil, offset: UInt64(target & 0xFFF), page: page))
+        assembler.load(addressWidth, .rax, .memory(Slot.page))
+        assembler.address(addressWidth, .rax, HostMemory(.rax, Int32(target & ~0xFFF)))
+        assembler.store(8, .memory(Slot.page), .rax)
+        assembler.entry(of: .rax, in: .rcx, tlbMask: tlbMask)
+        assembler.arithmetic(7, 8, .memory(HostMemory(.rcx, EntryOffset.execute)), .rax)
+        let unmapped = assembler.jump(if: 5)
+        assembler.load(8, .rax, .memory(HostMemory(.rcx, EntryOffset.host)))
+        assembler.load(.rcx, immediate: UInt64(UInt(bitPattern: edge)))
+        assembler.arithmetic(7, 8, .memory(HostMemory(.rcx, Self.offset(\Edge.host))), .rax)
+        let elsewhere = assembler.jump(if: 5)
+        assembler.load(8, .rcx, .memory(HostMemory(.rcx, Self.offset(\Edge.target))))
+        assembler.jump(through: HostMemory(.rcx, Self.offset(\Translation.code)))
+        assembler.join(unmapped)
+        assembler.load(.rcx, immediate: UInt64(UInt(bitPattern: edge)))
+        assembler.join(elsewhere)
+        assembler.jump(to: buffer.edge)
+    }
+
+    static func offset<Root>(_ key: PartialKeyPath<Root>) -> Int32 {
+        guard let offset = MemoryLayout<Root>.offset(of: key) else { preconditionFailure("a stored property") }
+        return Int32(offset)
+    }
+
+    /// Goes on at the address in RAX if it is known, else leaves the instruction to its handler. `commit` finishes the
+    /// instruction; the `BranchTarget` is in RCX before and after it.
+    mutating func branchToRAX(_ commit: (inout BlockTranslator) -> Void) {
+        assembler.call(buffer.lookup)
+        miss(if: 5)
+        commit(&self)
+        assembler.load(8, .rax, .memory(HostMemory(.rcx, Self.offset(\BranchTarget.page))))
+        assembler.store(8, .memory(Slot.page), .rax)
+        assembler.load(8, .rcx, .memory(HostMemory(.rcx, Self.offset(\BranchTarget.target))))
+        assembler.jump(through: HostMemory(.rcx, Self.offset(\Translation.code)))
+    }
+
+    private mutating func write(_ part: Cold) {
+        switch part {
+        case .substep(let index, let jumps, let resume, let loadsFlags):
+            self.index = index
+            for jump in jumps { assembler.join(jump) }
+            jumpToHandler()
+            if loadsFlags {
+                step.pointee.resume = buffer.memory.executable(assembler.cursor)
+                writeFlagLoad()
+                assembler.jump(to: resume)
+            } else {
+                step.pointee.resume = buffer.memory.executable(resume)
+            }
+        case .exit(let jump, let refund, let target):
+            assembler.join(jump)
+            edge(to: target, refund: refund)
+        case .noBudget(let jump):
+            assembler.join(jump)
+            assembler.arithmetic(0, 8, .memory(Slot.budget), immediate: Int32(count))
+            assembler.load(.rcx, immediate: UInt64(UInt(bitPattern: translation)))
+            assembler.jump(to: buffer.block)
+        }
+    }
+}

@@ -1,0 +1,111 @@
+import CZydis
+
+/// Near jumps, calls and returns.
+let branchRules: [(ZydisMnemonic, TranslationRule)] =
+    jumpMnemonics.map { ($0, TranslationRule(leaves: true, accepts: acceptsRelative) { $0.jumpConditionally() }) } + [
+        (ZYDIS_MNEMONIC_JMP, TranslationRule(disturbs: true, endsBlock: true, accepts: acceptsNear) { $0.jump() }),
+        (ZYDIS_MNEMONIC_CALL, TranslationRule(disturbs: true, endsBlock: true, accepts: acceptsNear) { $0.call() }),
+        (ZYDIS_MNEMONIC_RET, TranslationRule(disturbs: true, endsBlock: true, accepts: acceptsReturn) { $0.comeBack() }),
+    ]
+
+private let jumpMnemonics: [ZydisMnemonic] = [
+    ZYDIS_MNEMONIC_JO, ZYDIS_MNEMONIC_JNO, ZYDIS_MNEMONIC_JB, ZYDIS_MNEMONIC_JNB, ZYDIS_MNEMONIC_JZ, ZYDIS_MNEMONIC_JNZ,
+    ZYDIS_MNEMONIC_JBE, ZYDIS_MNEMONIC_JNBE, ZYDIS_MNEMONIC_JS, ZYDIS_MNEMONIC_JNS, ZYDIS_MNEMONIC_JP, ZYDIS_MNEMONIC_JNP,
+    ZYDIS_MNEMONIC_JL, ZYDIS_MNEMONIC_JNL, ZYDIS_MNEMONIC_JLE, ZYDIS_MNEMONIC_JNLE,
+]
+
+private let acceptsRelative: TranslationRule.Filter = { instruction, mode in
+    acceptsStack(instruction, mode) && instruction.operands[0].kind == .relative
+}
+
+private let acceptsNear: TranslationRule.Filter = { instruction, mode in
+    guard acceptsStack(instruction, mode) else { return false }
+    switch instruction.opcode {
+    case 0xE8, 0xE9, 0xEB: return instruction.operands[0].kind == .relative
+    // FF /2 and /4; /3 and /5 are far.
+    case 0xFF: return instruction.modRM >> 3 & 1 == 0
+    default: return false
+    }
+}
+
+private let acceptsReturn: TranslationRule.Filter = { instruction, mode in
+    acceptsStack(instruction, mode) && (instruction.opcode == 0xC2 || instruction.opcode == 0xC3)
+}
+
+extension BlockTranslator {
+    /// Where a relative branch goes, from the start of the page.
+    private var target: Int64 { following + Int64(instruction.shortImmediate) }
+
+    /// The flags are in their slot; they may be the host's, too.
+    fileprivate mutating func jumpConditionally() {
+        let condition = instruction.condition
+        exit(if: writeCondition(condition), to: target)
+    }
+
+    /// Sees to it that a host's condition holds exactly if the guest's does, and gives it. The flags are in their slot.
+    private mutating func writeCondition(_ condition: UInt8) -> UInt8 {
+        // JL, JGE, JLE and JG look at two flags at once.
+        if condition >= 12 { loadFlags() }
+        if flags.contains(.host) { return condition }
+        let masks: [(byte: Int32, mask: Int32)] = [(0, 1), (1, 1), (1, 0x40), (1, 0x41), (1, 0x80), (1, 4)]
+        let (byte, mask) = masks[Int(condition >> 1)]
+        var place = Slot.flags
+        place.displacement += byte
+        assembler.arithmetic(8, 1, .memory(place), immediate: mask)
+        // The condition's lowest bit negates it: JNZ where it holds, JZ where not.
+        return 5 ^ (condition & 1)
+    }
+
+    fileprivate mutating func jump() {
+        if instruction.operands[0].kind == .relative { return edge(to: target, refund: 0) }
+        loadTarget()
+        branchToRAX { _ in }
+    }
+
+    /// The operand of an indirect branch in RAX.
+    private mutating func loadTarget() {
+        let operand = instruction.operands[0]
+        let value = operand.kind == .memory ? locate(addressWidth, .read) : place(operand)
+        assembler.load(addressWidth, .rax, value)
+    }
+
+    fileprivate mutating func call() {
+        let width = addressWidth
+        let isRelative = instruction.operands[0].kind == .relative
+        if !isRelative {
+            loadTarget()
+            assembler.store(8, .memory(Slot.scratch(0)), .rax)
+        }
+        let place = locateStack(width, at: -Int32(width), .write)
+        if isRelative {
+            pushReturnAddress(place)
+            edge(to: target, refund: 0)
+            return
+        }
+        assembler.store(8, .memory(Slot.scratch(1)), .rax)
+        assembler.load(8, .rax, .memory(Slot.scratch(0)))
+        branchToRAX {
+            $0.assembler.store(8, .memory(Slot.scratch(2)), .rcx)
+            $0.assembler.load(8, .rax, .memory(Slot.scratch(1)))
+            $0.pushReturnAddress(place)
+            $0.assembler.load(8, .rcx, .memory(Slot.scratch(2)))
+        }
+    }
+
+    private mutating func pushReturnAddress(_ place: HostOperand) {
+        let width = addressWidth
+        assembler.load(8, .rcx, .memory(Slot.page))
+        assembler.address(width, .rcx, HostMemory(.rcx, Int32(following)))
+        assembler.store(width, place, .rcx)
+        moveStackPointer(-Int32(width))
+    }
+
+    fileprivate mutating func comeBack() {
+        let width = addressWidth
+        let value = locateStack(width, at: 0, .read)
+        assembler.load(width, .rax, value)
+        // C2 has an immediate, C3 leaves it 0.
+        let count = Int32(width) + instruction.shortImmediate
+        branchToRAX { $0.moveStackPointer(count) }
+    }
+}

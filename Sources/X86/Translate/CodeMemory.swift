@@ -1,0 +1,46 @@
+import CHostCode
+import Glibc
+
+/// Why there is no translator.
+package enum CodeMemoryError: Error, Equatable {
+    /// The host gave no executable memory of this size in bytes.
+    case cannotMap(bytes: Int)
+}
+
+/// Memory for translated code, mapped twice: where it is written, and where it runs. It is never writable and executable at the
+/// same address.
+struct CodeMemory {
+    let byteCount: Int
+    /// The writable mapping.
+    let base: UnsafeMutablePointer<UInt8>
+    /// What has to be added to an address in the writable mapping to have it where it runs.
+    let distance: Int
+
+    /// MFD_CLOEXEC.
+    private static let closeOnExec: UInt32 = 1
+
+    init(byteCount: Int) throws(CodeMemoryError) {
+        self.byteCount = byteCount
+        let file = memfd_create("hindsight-code", Self.closeOnExec)
+        guard file >= 0 else { throw .cannotMap(bytes: byteCount) }
+        defer { close(file) }
+        guard ftruncate(file, byteCount) == 0,
+            let writable = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0), writable != MAP_FAILED
+        else { throw .cannotMap(bytes: byteCount) }
+        guard let executable = mmap(nil, byteCount, PROT_READ | PROT_EXEC, MAP_SHARED, file, 0), executable != MAP_FAILED else {
+            munmap(writable, byteCount)
+            throw .cannotMap(bytes: byteCount)
+        }
+        base = writable.assumingMemoryBound(to: UInt8.self)
+        distance = Int(bitPattern: executable) - Int(bitPattern: writable)
+    }
+
+    func deallocate() {
+        munmap(base + distance, byteCount)
+        munmap(base, byteCount)
+    }
+
+    /// Where what is written at `place` runs.
+    @inline(__always)
+    func executable(_ place: UnsafeMutablePointer<UInt8>) -> UInt { UInt(bitPattern: place) &+ UInt(bitPattern: distance) }
+}

@@ -1,0 +1,66 @@
+import CZydis
+
+/// Shifts and rotations by an immediate that is not 0 or by CL.
+let shiftRules: [(ZydisMnemonic, TranslationRule)] = [
+    (ZYDIS_MNEMONIC_ROL, TranslationRule(.changed, accepts: acceptsRegister) { $0.shift(0, keepsFlags: true) }),
+    (ZYDIS_MNEMONIC_ROR, TranslationRule(.changed, accepts: acceptsRegister) { $0.shift(1, keepsFlags: true) }),
+    (ZYDIS_MNEMONIC_SHL, TranslationRule(.changed, accepts: acceptsShift) { $0.shift(4, keepsFlags: false) }),
+    (ZYDIS_MNEMONIC_SHR, TranslationRule(.changed, accepts: acceptsShift) { $0.shift(5, keepsFlags: false) }),
+    (ZYDIS_MNEMONIC_SAR, TranslationRule(.changed, accepts: acceptsShift) { $0.shift(7, keepsFlags: false) }),
+    (ZYDIS_MNEMONIC_SHLD, TranslationRule(.changed, accepts: acceptsDouble) { $0.shiftDouble(0xA4) }),
+    (ZYDIS_MNEMONIC_SHRD, TranslationRule(.changed, accepts: acceptsDouble) { $0.shiftDouble(0xAC) }),
+]
+
+/// The count, masked as the processor masks it; nil: CL.
+private func count(_ instruction: Instruction, _ operand: Int = 1) -> UInt8? {
+    guard instruction.operands[operand].kind == .immediate else { return nil }
+    return UInt8(truncatingIfNeeded: instruction.immediate) & (instruction.operands[0].size == 8 ? 63 : 31)
+}
+
+private let acceptsShift: TranslationRule.Filter = { instruction, _ in
+    guard instruction.hasPlainOperands, count(instruction) != 0 else { return false }
+    // A count in CL may be 0 and then keeps the flags, which would have to be loaded behind the probe.
+    return !instruction.isMemory(0) || count(instruction) != nil
+}
+
+private let acceptsRegister: TranslationRule.Filter = { instruction, mode in
+    acceptsShift(instruction, mode) && !instruction.isMemory(0)
+}
+
+/// SHLD and SHRD of whole registers by an immediate: what they leave undefined for 16 bits is the handler's.
+private let acceptsDouble: TranslationRule.Filter = { instruction, _ in
+    instruction.hasPlainOperands && !instruction.isMemory(0) && instruction.operands[0].size >= 4
+        && instruction.operands[2].kind == .immediate && count(instruction, 2) != 0
+}
+
+extension BlockTranslator {
+    /// `keepsFlags`: of the flags that are seen behind it some are older, even if the count is not 0.
+    fileprivate mutating func shift(_ operation: UInt8, keepsFlags: Bool) {
+        let destination = instruction.operands[0]
+        let width = destination.size
+        let count = count(instruction)
+        if flagsAreLive && (keepsFlags || count == nil) { loadFlags() }
+        if destination.kind == .memory {
+            let target = locate(width, .readWrite)
+            assembler.shift(operation, width, target, by: count ?? 0)
+            if flagsAreLive { flags.insert(.host) }
+            return
+        }
+        if count == nil { assembler.load(4, .rcx, .register(.r11)) }
+        let free: HostRegister? = width == 4 ? .rax : nil
+        let target = loaded(destination, free)
+        if let count { assembler.shift(operation, width, target, by: count) } else { assembler.shiftByCL(operation, width, target) }
+        storeBack(destination, free)
+        flags.insert(.host)
+    }
+
+    fileprivate mutating func shiftDouble(_ opcode: UInt8) {
+        let (destination, source) = (instruction.operands[0], instruction.operands[1])
+        let count = count(instruction, 2) ?? 0
+        let target = loaded(destination, .rax)
+        assembler.instruction(destination.size, map: 1, opcode, inRegister(source, .rcx).number, target)
+        assembler.byte(count)
+        storeBack(destination, .rax)
+        flags.insert(.host)
+    }
+}

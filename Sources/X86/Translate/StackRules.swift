@@ -1,0 +1,61 @@
+import CZydis
+
+/// PUSH, POP and LEAVE.
+let stackRules: [(ZydisMnemonic, TranslationRule)] = [
+    (ZYDIS_MNEMONIC_PUSH, TranslationRule(disturbs: true, accepts: acceptsStack) { $0.push() }),
+    (ZYDIS_MNEMONIC_POP, TranslationRule(disturbs: true, accepts: acceptsPop) { $0.pop() }),
+    (ZYDIS_MNEMONIC_LEAVE, TranslationRule(disturbs: true, accepts: acceptsStack) { $0.leave() }),
+]
+
+/// Only operands as wide as addresses are.
+let acceptsStack: TranslationRule.Filter = { instruction, mode in
+    instruction.hasPlainOperands && instruction.operandSize == (mode == TranslationMode.long ? 8 : 4)
+}
+
+/// To a register other than the stack pointer.
+private let acceptsPop: TranslationRule.Filter = { instruction, mode in
+    acceptsStack(instruction, mode) && instruction.operands[0].kind == .general && instruction.operands[0].register != 8 * 4
+}
+
+extension BlockTranslator {
+    fileprivate mutating func push() {
+        let source = instruction.operands[0]
+        let width = addressWidth
+        if source.kind == .memory {
+            let value = locate(width, .read)
+            assembler.load(width, .rcx, value)
+            assembler.store(8, .memory(Slot.scratch(0)), .rcx)
+        }
+        let target = locateStack(width, at: -Int32(width), .write)
+        switch source.kind {
+        case .memory:
+            assembler.load(8, .rcx, .memory(Slot.scratch(0)))
+            assembler.store(width, target, .rcx)
+        case .immediate: assembler.store(width, target, immediate: instruction.shortImmediate)
+        default: assembler.store(width, target, inRegister(source, .rcx))
+        }
+        moveStackPointer(-Int32(width))
+    }
+
+    fileprivate mutating func pop() {
+        let destination = instruction.operands[0]
+        let width = addressWidth
+        let value = locateStack(width, at: 0, .read)
+        if let register = pinned(destination) {
+            assembler.load(width, register, value)
+        } else {
+            assembler.load(width, .rcx, value)
+            assembler.store(8, place(destination), .rcx)
+        }
+        moveStackPointer(Int32(width))
+    }
+
+    /// The stack pointer becomes the frame pointer, then the frame pointer is popped.
+    fileprivate mutating func leave() {
+        let width = addressWidth
+        assembler.load(width, .rax, .register(.r15))
+        translate(segment: UInt8(SegmentIndex.ss), width, .read)
+        assembler.address(width, .r14, HostMemory(.r15, Int32(width)))
+        assembler.load(width, .r15, .memory(HostMemory(.rax, 0)))
+    }
+}

@@ -1,0 +1,108 @@
+/// Translated code of one block, found by the physical address of its first byte and the mode that it was translated for.
+///
+/// Jumps from other pages reach a block through `code`; when a store drops the page, that is set to the way out, and all
+/// who come meet it there. Lives until all translations are flushed.
+struct Translation {
+    /// As `BlockCache.key`, with a `TranslationMode`.
+    let key: UInt64
+    /// Where the code runs; while there is none, where control goes back to the translator.
+    var code: UInt
+    /// The block's steps; 0: not translated.
+    var steps: UInt32 = 0
+    /// How often the block was interpreted since it was last dropped.
+    var heat: UInt32 = 0
+    /// The next in the same bucket of the table.
+    let next: UnsafeMutablePointer<Translation>?
+    /// The next of the same page.
+    let nextOfPage: UnsafeMutablePointer<Translation>?
+
+    var page: Int { Int((key &- 1) >> 14) }
+    var offset: UInt64 { (key &- 1) >> 2 & 0xFFF }
+}
+
+/// What translated code takes for granted and whoever enters it sees to. 0: nothing is translated.
+enum TranslationMode {
+    static let none: UInt8 = 0
+    /// 32-bit code in a flat segment; ES, SS and DS are flat, too; the stack is 32 bits wide.
+    static let flat32: UInt8 = 1
+    static let long: UInt8 = 2
+    /// 32-bit code in a flat segment; the others are any.
+    static let segmented32: UInt8 = 3
+}
+
+/// The way from the end of a block, or out of its middle, to another that is known by its address.
+struct Edge {
+    /// Where the displacement of the jump stands that is to lead there; nil: the edge goes to another page.
+    let jump: UnsafeMutablePointer<UInt8>?
+    /// The offset of the target in its page.
+    let offset: UInt64
+    /// The page that the edge comes from.
+    let page: Int
+    // Of an edge to another page: the host address of the page that it led to last time, and what is there.
+    var host: UInt = 0
+    var target: UnsafeMutablePointer<Translation>?
+}
+
+/// An instruction of a block that its interpreter's handler may have to execute.
+struct Substep {
+    /// Must stay first.
+    var instruction: Instruction
+    /// Where it stands in its page, in bytes.
+    var offset: UInt64
+    /// The steps of the block from this instruction on.
+    var stepsLeft: Int64
+    /// Where translated code goes on behind it.
+    var resume: UInt = 0
+    var mode: UInt8
+}
+
+/// An entry of the table of indirect branches: where code at an address runs, provided that the TLB has it in that page still.
+struct BranchTarget {
+    var rip: UInt64 = .max
+    /// The linear address of its page.
+    var page: UInt64 = 0
+    /// The host address of its page.
+    var host: UInt = 0
+    var target: UnsafeMutablePointer<Translation>?
+
+    /// Entries of a table, by the low bits of the address.
+    static let count: UInt64 = 1 << 14
+}
+
+/// What translated code and the translator share, in the core.
+struct TranslationState {
+    /// Steps that may still be made, less those of the block that runs.
+    var budget: Int64 = 0
+    /// The position at which the budget ends.
+    var limit: UInt64 = 0
+    /// RIP without its low 12 bits.
+    var page: UInt64 = 0
+    /// The status flags where a block begins and ends: OF in bit 0, SF, ZF, AF, PF and CF as LAHF gives them in the high byte.
+    var flags: UInt16 = 0
+    /// Why translated code came back.
+    var reason = Reason.state
+    /// For `.edge`.
+    var edge: UnsafeMutablePointer<Edge>?
+    /// For `.block`.
+    var block: UnsafeMutablePointer<Translation>?
+    /// For `.state`: the instruction whose handler gave `status`.
+    var substep: UnsafeMutablePointer<Substep>?
+    var status: Status = 0
+    /// The table of indirect branches of the mode that runs.
+    var targets: UnsafeMutablePointer<BranchTarget>?
+    /// For values that find no register.
+    var scratch = InlineArray<4, UInt64>(repeating: 0)
+
+    /// Steps of translated blocks, and those of them that handlers made.
+    var steps: UInt64 = 0
+    var substeps: UInt64 = 0
+
+    enum Reason: UInt8 {
+        /// An instruction ended the run, and the state is complete.
+        case state
+        /// The target of `edge` is not known: it lies at its offset in the page.
+        case edge
+        /// `block` was not entered: it is dropped, or the budget does not hold its steps.
+        case block
+    }
+}

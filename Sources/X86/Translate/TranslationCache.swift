@@ -1,0 +1,166 @@
+/// Translated blocks and everything that leads to them.
+///
+/// SAFETY: what it hands out as pointers lives until `flush`, `deallocate` or, for the code, until the translator flushes.
+struct TranslationCache {
+    private(set) var buffer: CodeBuffer
+    private let memory: PhysicalMemory
+    private let tlbMask: UInt64
+    /// Chains of translations by key.
+    private let buckets: UnsafeMutablePointer<UnsafeMutablePointer<Translation>?>
+    private static let bucketCount = 1 << 16
+    /// Chains of translations by page.
+    private let pages: UnsafeMutablePointer<UnsafeMutablePointer<Translation>?>
+    /// Tables of indirect branches by mode.
+    private let targets: [UnsafeMutablePointer<BranchTarget>]
+    private var pool = Pool()
+
+    init(_ memory: PhysicalMemory, _ knobs: EngineKnobs, tlbMask: UInt64) throws(CodeMemoryError) {
+        self.memory = memory
+        self.tlbMask = tlbMask
+        buffer = try CodeBuffer(byteCount: knobs.codeBytes, tlbMask: tlbMask)
+        buckets = .allocate(capacity: Self.bucketCount)
+        buckets.initialize(repeating: nil, count: Self.bucketCount)
+        pages = .allocate(capacity: memory.pageCount)
+        pages.initialize(repeating: nil, count: memory.pageCount)
+        let count = Int(BranchTarget.count)
+        targets = (0..<4).map { _ in
+            let table = UnsafeMutablePointer<BranchTarget>.allocate(capacity: count)
+            table.initialize(repeating: BranchTarget(), count: count)
+            return table
+        }
+    }
+
+    func deallocate() {
+        buffer.memory.deallocate()
+        buckets.deallocate()
+        pages.deallocate()
+        for table in targets { table.deallocate() }
+        pool.deallocate()
+    }
+
+    /// Whether the next translation might not fit.
+    var isFull: Bool { buffer.isFull }
+
+    /// Forgets everything.
+    mutating func flush() {
+        buckets.update(repeating: nil, count: Self.bucketCount)
+        pages.update(repeating: nil, count: memory.pageCount)
+        for table in targets { table.update(repeating: BranchTarget(), count: Int(BranchTarget.count)) }
+        buffer.clear()
+        pool.deallocate()
+        pool = Pool()
+    }
+
+    /// What is known of a key; it is noted if nothing was.
+    mutating func find(_ key: UInt64, page: Int) -> UnsafeMutablePointer<Translation> {
+        let bucket = Int(truncatingIfNeeded: ((key ^ key &>> 14) &* 0x9E37_79B9_7F4A_7C15) &>> 48)
+        var next = buckets[bucket]
+        while let found = next {
+            if found.pointee.key == key { return found }
+            next = found.pointee.next
+        }
+        let made = pool.allocate(Translation.self)
+        made.initialize(
+            to: Translation(key: key, code: wayOut, next: buckets[bucket], nextOfPage: pages[page]))
+        buckets[bucket] = made
+        pages[page] = made
+        return made
+    }
+
+    /// Where a block's code stands while there is none.
+    private var wayOut: UInt { buffer.memory.executable(buffer.block) }
+
+    /// Translates a decoded block, or its first `limit` instructions.
+    mutating func translate(_ translation: UnsafeMutablePointer<Translation>, _ block: UnsafeMutablePointer<Block>, mode: UInt8, limit: Int) {
+        let count = min(Int(block.pointee.count), limit)
+        let substeps = pool.allocate(Substep.self, count: count)
+        var offset = translation.pointee.offset
+        for index in 0..<count {
+            let instruction = block.first[index]
+            (substeps + index).initialize(
+                to: Substep(instruction: instruction, offset: offset, stepsLeft: Int64(count - index), mode: mode))
+            offset += UInt64(instruction.length)
+        }
+        translation.pointee.steps = UInt32(count)
+        translation.pointee.code = buffer.memory.executable(buffer.next)
+        let arena = pool.allocate(Edge.self, count: count + 2)
+        var used = 0
+        var translator = BlockTranslator(
+            buffer: buffer, mode: mode, tlbMask: tlbMask, translation: translation,
+            substeps: UnsafeMutableBufferPointer(start: substeps, count: count)
+        ) { edge in
+            let place = arena + used
+            precondition(used < count + 2, "an instruction has one edge at most, and the block's end another")
+            place.initialize(to: edge)
+            used += 1
+            return place
+        }
+        buffer.next = translator.translate()
+    }
+
+    /// Lets an edge lead to a translation straight away.
+    func link(_ edge: UnsafeMutablePointer<Edge>, to translation: UnsafeMutablePointer<Translation>, host: UInt, page: Int) {
+        guard translation.pointee.offset == edge.pointee.offset else { return }
+        if let jump = edge.pointee.jump {
+            guard page == edge.pointee.page else { return }
+            let place = UnsafeMutablePointer<UInt8>(bitPattern: translation.pointee.code &- UInt(bitPattern: buffer.memory.distance))
+            guard let place else { return }
+            Assembler.join(Assembler.Jump(place: jump), to: place)
+        } else {
+            edge.pointee.host = host
+            edge.pointee.target = translation
+        }
+    }
+
+    /// Notes where indirect branches to `rip` go; gives the table.
+    func note(_ mode: UInt8, rip: UInt64, host: UInt, _ translation: UnsafeMutablePointer<Translation>) -> UnsafeMutablePointer<BranchTarget> {
+        let table = targets[Int(mode)]
+        table[Int(rip & (BranchTarget.count - 1))] = BranchTarget(rip: rip, page: rip & ~0xFFF, host: host, target: translation)
+        return table
+    }
+
+    /// Drops the code of a page: whoever comes to it leaves.
+    func drop(page: Int) {
+        var next = pages[page]
+        while let found = next {
+            found.pointee.code = wayOut
+            found.pointee.steps = 0
+            found.pointee.heat = 0
+            next = found.pointee.nextOfPage
+        }
+    }
+
+    /// Enters translated code at `code`; comes back when it is left.
+    func enter(_ core: UnsafeMutablePointer<Core>, _ code: UInt) {
+        // SAFETY: `CodeBuffer` has written a function of this kind there.
+        let function = unsafeBitCast(buffer.enter, to: (@convention(c) (UnsafeMutableRawPointer, UInt) -> Void).self)
+        function(core, code)
+    }
+}
+
+/// Memory for plain values that are all forgotten at once.
+struct Pool {
+    private static let chunkBytes = 1 << 18
+    private var chunks: [UnsafeMutableRawPointer] = []
+    private var free: UnsafeMutableRawPointer?
+    private var left = 0
+
+    /// Uninitialised memory for `count` values.
+    mutating func allocate<T>(_ type: T.Type, count: Int = 1) -> UnsafeMutablePointer<T> {
+        let bytes = (count * MemoryLayout<T>.stride + 15) & ~15
+        if left < bytes {
+            left = max(bytes, Self.chunkBytes)
+            let chunk = UnsafeMutableRawPointer.allocate(byteCount: left, alignment: 64)
+            chunks.append(chunk)
+            free = chunk
+        }
+        guard let place = free else { preconditionFailure("there is a chunk") }
+        free = place + bytes
+        left -= bytes
+        return place.bindMemory(to: T.self, capacity: count)
+    }
+
+    func deallocate() {
+        for chunk in chunks { chunk.deallocate() }
+    }
+}

@@ -1,0 +1,141 @@
+/// The fast engine: code that runs often becomes host code (see Translator.md). Cold code, single steps and whatever needs a look
+/// at the boundary are the interpreter's.
+package final class Translator: Engine {
+    private let interpreter: Interpreter
+    private let cpu: CPU
+    private let knobs: EngineKnobs
+    private var cache: TranslationCache
+    /// The edge by which translated code was left for a target that it does not know yet.
+    private var pending: UnsafeMutablePointer<Edge>?
+
+    /// A translator and its code cache; it is made once per processor.
+    package init(_ processor: Processor) throws(CodeMemoryError) {
+        interpreter = Interpreter(processor)
+        cpu = CPU(processor.core)
+        knobs = processor.core.pointee.knobs
+        cache = try TranslationCache(processor.memory, knobs, tlbMask: processor.core.pointee.tlbMask)
+    }
+
+    deinit { cache.deallocate() }
+
+    /// Steps that translated blocks made, without those of their instructions that handlers executed.
+    package var translatedSteps: UInt64 { cpu.core.pointee.translation.steps - cpu.core.pointee.translation.substeps }
+
+    /// Bytes of translated code.
+    package var codeBytes: Int { cache.buffer.used }
+
+    package func run(until position: Position) -> Exit {
+        // What observers ask behind each step is asked by the interpreter.
+        if cpu.core.pointee.probe != nil { return interpreter.run(until: position) }
+        while knobs.flushInterval > 0, cpu.state.position &+ knobs.flushInterval < position.rawValue {
+            let exit = interpreter.runBoundaries(until: cpu.state.position &+ knobs.flushInterval, runBlocks)
+            cpu.flushTranslations()
+            interpreter.cache.pointee.flush()
+            flush()
+            if exit != .position { return exit }
+        }
+        return interpreter.runBoundaries(until: position.rawValue, runBlocks)
+    }
+
+    private func flush() {
+        cache.flush()
+        pending = nil
+    }
+
+    /// Runs blocks until `stopAt`, a reason to exit, or something that a boundary must look at.
+    private func runBlocks() -> Exit? {
+        let core = cpu.core
+        let memory = cpu.memory
+        pending = nil
+        while cpu.state.position < core.pointee.stopAt {
+            if core.pointee.droppedPageCount > 0 { forgetDroppedPages() }
+            let ip = cpu.state.rip
+            let linear = (core.pointee.segmentCache[unchecked: SegmentIndex.cs].base &+ ip) & core.pointee.linearMask
+            let page = interpreter.codePage(linear)
+            guard page >= 0 else {
+                pending = nil
+                if let exit = interpreter.stepLoose() { return exit }
+                continue
+            }
+            let mode = core.pointee.translationMode
+            if mode != TranslationMode.none, let found = translation(page, linear, mode) {
+                if let exit = enter(found, page, linear, mode) { return exit }
+                continue
+            }
+            pending = nil
+            guard let block = interpreter.block(page: page, linear: linear, ip: ip) else {
+                if let exit = interpreter.stepLoose() { return exit }
+                continue
+            }
+            var branched = false
+            if let exit = interpreter.execute(block.first, count: Int(block.pointee.count), &branched) { return exit }
+        }
+        return nil
+    }
+
+    /// The code of the block at `linear` if it can run now: translated by now, and no longer than what is left to run.
+    private func translation(_ page: Int, _ linear: UInt64, _ mode: UInt8) -> UnsafeMutablePointer<Translation>? {
+        let found = cache.find(BlockCache.key(page: page, offset: linear & 0xFFF, mode: mode), page: page)
+        if found.pointee.steps == 0 {
+            found.pointee.heat += 1
+            guard found.pointee.heat > knobs.translationThreshold,
+                let block = interpreter.block(page: page, linear: linear, ip: cpu.state.rip)
+            else { return nil }
+            if cache.isFull {
+                flush()
+                return nil
+            }
+            cache.translate(found, block, mode: mode, limit: knobs.longestTranslation)
+        }
+        return UInt64(found.pointee.steps) <= cpu.core.pointee.stopAt &- cpu.state.position ? found : nil
+    }
+
+    /// Runs translated code from `found` on until it comes back.
+    private func enter(_ found: UnsafeMutablePointer<Translation>, _ page: Int, _ linear: UInt64, _ mode: UInt8) -> Exit? {
+        let core = cpu.core
+        let host = UInt(bitPattern: cpu.memory.pointer(page: page))
+        if let edge = pending { cache.link(edge, to: found, host: host, page: page) }
+        pending = nil
+        core.pointee.translation.targets = cache.note(mode, rip: linear, host: host, found)
+        core.pointee.translation.limit = core.pointee.stopAt
+        core.pointee.translation.budget = Int64(core.pointee.stopAt &- cpu.state.position)
+        core.pointee.translation.page = linear & ~0xFFF
+        cpu.splitStatus()
+        let before = cpu.state.position
+        cache.enter(core, found.pointee.code)
+        defer { core.pointee.translation.steps &+= cpu.state.position &- before }
+        switch core.pointee.translation.reason {
+        case .state:
+            let status = core.pointee.translation.status
+            if status == Retire.fault || status == Retire.unimplemented, let substep = core.pointee.translation.substep {
+                return interpreter.finish(status, UnsafeMutableRawPointer(substep).assumingMemoryBound(to: Instruction.self))
+            }
+        case .edge:
+            guard let edge = core.pointee.translation.edge else { preconditionFailure("the edge by which code was left") }
+            pending = edge
+            complete(rip: core.pointee.translation.page &+ edge.pointee.offset)
+        case .block:
+            guard let block = core.pointee.translation.block else { preconditionFailure("the block that was not entered") }
+            complete(rip: core.pointee.translation.page &+ block.pointee.offset)
+        }
+        return nil
+    }
+
+    /// Completes the state where translated code left all but the registers to be derived.
+    private func complete(rip: UInt64) {
+        cpu.mergeStatus()
+        cpu.state.rip = rip
+        cpu.state.position = cpu.core.pointee.translation.limit &- UInt64(bitPattern: cpu.core.pointee.translation.budget)
+    }
+
+    private func forgetDroppedPages() {
+        let core = cpu.core
+        if core.pointee.droppedPageCount == Core.droppedPageCapacity {
+            flush()
+        } else {
+            for index in 0..<core.pointee.droppedPageCount { cache.drop(page: Int(core.pointee.droppedPages[index])) }
+            pending = nil
+        }
+        core.pointee.droppedPageCount = 0
+    }
+}
