@@ -55,6 +55,9 @@ package final class Machine {
         processor.bus = self
     }
 
+    /// The translator, where it is the engine.
+    package var translator: Translator? { engine as? Translator }
+
     package var position: Position { processor.position }
     /// The virtual time of the boundary at `position`.
     package var now: VirtualTime { clock.time(at: processor.position) }

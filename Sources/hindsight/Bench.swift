@@ -13,6 +13,11 @@ struct Bench: ParsableCommand {
             where its files are (tools/fetch-guests makes them); Bochs boots it from a CD image, where xorriso and isolinux are installed.
             """)
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Replay this trace instead, and say which share of its steps ran translated and what the rest is.", valueName: "run.hst"))
+    var coverage: String?
+
     @Option(name: .long, help: ArgumentHelp("The folder with the Linux guests, i386 and amd64.", valueName: "folder"))
     var linux = ".cache/guests"
 
@@ -22,6 +27,7 @@ struct Bench: ParsableCommand {
     private static let commandLine = "console=ttyS0 panic=-1 quiet cryptomgr.notests noisapnp"
 
     func run() throws {
+        if let coverage { return try Coverage(of: coverage).show(json: json) }
         let rivals = [Rival.qemu, Rival.bochs].compactMap(\.self)
         var rows: [BenchRow] = []
         for name in ["bench-alu", "bench-memory", "bench-branches"] {

@@ -17,9 +17,15 @@ struct BlockTranslator {
 
     /// Code that stands behind the block because it seldom runs.
     private enum Cold {
-        case substep(Int, [Assembler.Jump], resume: UnsafeMutablePointer<UInt8>, loadsFlags: Bool)
-        case exit(Assembler.Jump, refund: Int, target: Int64)
+        case substep(Int, [Miss], resume: UnsafeMutablePointer<UInt8>, loadsFlags: Bool, loadsMXCSR: Bool)
+        case exit(Assembler.Jump, refund: Int, target: Int64, restoresMXCSR: Bool)
         case noBudget(Assembler.Jump)
+    }
+
+    /// A jump of an instruction to its handler, and whether MXCSR is the guest's there.
+    private struct Miss {
+        let jump: Assembler.Jump
+        let hasMXCSR: Bool
     }
 
     var assembler: Assembler
@@ -37,7 +43,11 @@ struct BlockTranslator {
     /// Whether somebody may see the flags behind each instruction.
     private var liveAfter: [Bool]
     /// Jumps of the running instruction to its handler.
-    private var misses: [Assembler.Jump] = []
+    private var misses: [Miss] = []
+    /// This block has found out that the guest may use XMM registers.
+    private var hasVectors = false
+    /// The host's MXCSR is the guest's, and no exception is unmasked.
+    private var hasMXCSR = false
     private var cold: [Cold] = []
 
     init(
@@ -79,12 +89,15 @@ struct BlockTranslator {
             } else {
                 saveFlags()
                 flags = .slot
+                restoreMXCSR()
+                hasVectors = false
                 jumpToHandler()
                 step.pointee.resume = buffer.memory.executable(assembler.cursor)
             }
         }
         if rules[count - 1]?.endsBlock != true {
             saveFlags()
+            restoreMXCSR()
             edge(to: following, refund: 0)
         }
         for part in cold { write(part) }
@@ -97,6 +110,7 @@ struct BlockTranslator {
             flags = .slot
         }
         if rule.leaves { saveFlags() }
+        if rule.endsBlock { restoreMXCSR() }
         rule.emit(&self)
         switch rule.flags {
         case .unchanged, .saved: break
@@ -104,7 +118,7 @@ struct BlockTranslator {
         case .changed: if !flagsAreLive { flags = [] } else if flags.contains(.host) { flags = .host }
         }
         if !misses.isEmpty {
-            cold.append(.substep(index, misses, resume: assembler.cursor, loadsFlags: flags.contains(.host)))
+            cold.append(.substep(index, misses, resume: assembler.cursor, loadsFlags: flags.contains(.host), loadsMXCSR: hasMXCSR))
         }
     }
 
@@ -157,9 +171,44 @@ struct BlockTranslator {
     // MARK: Ways out
 
     /// From here the instruction is its handler's: nothing of it was done yet.
-    mutating func miss(if condition: UInt8) { misses.append(assembler.jump(if: condition)) }
+    mutating func miss(if condition: UInt8) { misses.append(Miss(jump: assembler.jump(if: condition), hasMXCSR: hasMXCSR)) }
 
-    mutating func miss() { misses.append(assembler.jump()) }
+    // MARK: What SSE needs
+
+    /// Leaves the instruction to its handler, which faults, unless CR0 and CR4 let it use XMM registers.
+    mutating func requireVectors() {
+        if hasVectors { return }
+        assembler.arithmetic(8, 1, .memory(Slot.cr0), immediate: Int32(CR0.em | CR0.ts))
+        miss(if: 5)
+        assembler.arithmetic(8, 4, .memory(Slot.cr4), immediate: Int32(CR4.osfxsr))
+        miss(if: 4)
+        hasVectors = true
+    }
+
+    /// Sees to it that the host computes under the guest's MXCSR and collects its flags there, while all exceptions are masked.
+    mutating func requireMXCSR() {
+        if hasMXCSR { return }
+        requireVectors()
+        assembler.load(4, .rax, .memory(Slot.mxcsr))
+        assembler.arithmetic(4, 4, .register(.rax), immediate: Int32(MXCSR.masks))
+        assembler.arithmetic(7, 4, .register(.rax), immediate: Int32(MXCSR.masks))
+        miss(if: 5)
+        loadMXCSR(Slot.mxcsr)
+        hasMXCSR = true
+    }
+
+    private mutating func loadMXCSR(_ place: HostMemory) { assembler.instruction(4, map: 1, 0xAE, 2, .memory(place)) }
+
+    /// Takes the guest's MXCSR back, with the flags that have come up.
+    private mutating func writeMXCSRRestore() {
+        assembler.instruction(4, map: 1, 0xAE, 3, .memory(Slot.mxcsr))
+        loadMXCSR(Slot.hostMXCSR)
+    }
+
+    private mutating func restoreMXCSR() {
+        if hasMXCSR { writeMXCSRRestore() }
+        hasMXCSR = false
+    }
 
     private mutating func jumpToHandler() {
         assembler.load(.rcx, immediate: UInt64(UInt(bitPattern: step)))
@@ -168,7 +217,7 @@ struct BlockTranslator {
 
     /// Leaves the block in its middle if `condition` holds.
     mutating func exit(if condition: UInt8, to target: Int64) {
-        cold.append(.exit(assembler.jump(if: condition), refund: count - index - 1, target: target))
+        cold.append(.exit(assembler.jump(if: condition), refund: count - index - 1, target: target, restoresMXCSR: hasMXCSR))
     }
 
     /// Goes on at `target`, an offset from the start of this page. The flags must be in their slot.
@@ -221,19 +270,23 @@ struct BlockTranslator {
 
     private mutating func write(_ part: Cold) {
         switch part {
-        case .substep(let index, let jumps, let resume, let loadsFlags):
+        case .substep(let index, let misses, let resume, let loadsFlags, let loadsMXCSR):
             self.index = index
-            for jump in jumps { assembler.join(jump) }
+            for miss in misses where miss.hasMXCSR { assembler.join(miss.jump) }
+            if misses.contains(where: \.hasMXCSR) { writeMXCSRRestore() }
+            for miss in misses where !miss.hasMXCSR { assembler.join(miss.jump) }
             jumpToHandler()
-            if loadsFlags {
+            if loadsFlags || loadsMXCSR {
                 step.pointee.resume = buffer.memory.executable(assembler.cursor)
-                writeFlagLoad()
+                if loadsMXCSR { loadMXCSR(Slot.mxcsr) }
+                if loadsFlags { writeFlagLoad() }
                 assembler.jump(to: resume)
             } else {
                 step.pointee.resume = buffer.memory.executable(resume)
             }
-        case .exit(let jump, let refund, let target):
+        case .exit(let jump, let refund, let target, let restoresMXCSR):
             assembler.join(jump)
+            if restoresMXCSR { writeMXCSRRestore() }
             edge(to: target, refund: refund)
         case .noBudget(let jump):
             assembler.join(jump)

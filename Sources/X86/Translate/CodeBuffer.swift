@@ -56,6 +56,12 @@ enum Slot {
     static let edge = slot(\.translation.edge)
     static let block = slot(\.translation.block)
     static let targets = slot(\.translation.targets)
+    static let cr0 = slot(\.state.cr0)
+    static let cr4 = slot(\.state.cr4)
+    static let mxcsr = slot(\.state.fpu.mxcsr)
+    static let hostMXCSR = slot(\.translation.hostMXCSR)
+    /// XMM0 to XMM15.
+    static let vectors = slot(\.state.fpu.xmm)
     static let tlb = slot(\.tlb)
 
     /// One of the four slots for values that find no register.

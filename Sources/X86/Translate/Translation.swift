@@ -90,8 +90,15 @@ struct TranslationState {
     var status: Status = 0
     /// The table of indirect branches of the mode that runs.
     var targets: UnsafeMutablePointer<BranchTarget>?
+    /// MXCSR outside translated blocks that compute: nothing is unmasked.
+    let hostMXCSR: UInt32 = 0x1F80
     /// For values that find no register.
     var scratch = InlineArray<4, UInt64>(repeating: 0)
+
+    /// The edge by which translated code was left for a target that it did not know.
+    var pending: UnsafeMutablePointer<Edge>?
+    /// How often handlers executed each mnemonic for translated code, where somebody wants to know.
+    var handled: UnsafeMutablePointer<UInt64>?
 
     /// Steps of translated blocks, and those of them that handlers made.
     var steps: UInt64 = 0

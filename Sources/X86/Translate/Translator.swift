@@ -4,25 +4,44 @@ package final class Translator: Engine {
     private let interpreter: Interpreter
     private let cpu: CPU
     private let knobs: EngineKnobs
-    private var cache: TranslationCache
-    /// The edge by which translated code was left for a target that it does not know yet.
-    private var pending: UnsafeMutablePointer<Edge>?
+    /// SAFETY: one cache, reached by pointer so that the loop pays no exclusivity checks; lives as long as the engine.
+    private let cache: UnsafeMutablePointer<TranslationCache>
 
     /// A translator and its code cache; it is made once per processor.
     package init(_ processor: Processor) throws(CodeMemoryError) {
         interpreter = Interpreter(processor)
         cpu = CPU(processor.core)
         knobs = processor.core.pointee.knobs
-        cache = try TranslationCache(processor.memory, knobs, tlbMask: processor.core.pointee.tlbMask)
+        let made = try TranslationCache(processor.memory, knobs, tlbMask: processor.core.pointee.tlbMask)
+        cache = .allocate(capacity: 1)
+        cache.initialize(to: made)
     }
 
-    deinit { cache.deallocate() }
+    deinit {
+        cpu.core.pointee.translation.handled?.deallocate()
+        cache.pointee.deallocate()
+        cache.deinitialize(count: 1)
+        cache.deallocate()
+    }
 
     /// Steps that translated blocks made, without those of their instructions that handlers executed.
     package var translatedSteps: UInt64 { cpu.core.pointee.translation.steps - cpu.core.pointee.translation.substeps }
 
+    /// How often handlers executed instructions of translated blocks, by name; counted from the first call on.
+    package var handledInstructions: [(name: String, count: UInt64)] {
+        if let handled = cpu.core.pointee.translation.handled { return Self.named(handled) }
+        let counts = UnsafeMutablePointer<UInt64>.allocate(capacity: InstructionNames.count)
+        counts.initialize(repeating: 0, count: InstructionNames.count)
+        cpu.core.pointee.translation.handled = counts
+        return []
+    }
+
+    private static func named(_ counts: UnsafeMutablePointer<UInt64>) -> [(name: String, count: UInt64)] {
+        (0..<InstructionNames.count).filter { counts[$0] > 0 }.map { (InstructionNames.name($0), counts[$0]) }
+    }
+
     /// Bytes of translated code.
-    package var codeBytes: Int { cache.buffer.used }
+    package var codeBytes: Int { cache.pointee.buffer.used }
 
     package func run(until position: Position) -> Exit {
         // What observers ask behind each step is asked by the interpreter.
@@ -38,22 +57,22 @@ package final class Translator: Engine {
     }
 
     private func flush() {
-        cache.flush()
-        pending = nil
+        cache.pointee.flush()
+        cpu.core.pointee.translation.pending = nil
     }
 
     /// Runs blocks until `stopAt`, a reason to exit, or something that a boundary must look at.
     private func runBlocks() -> Exit? {
         let core = cpu.core
         let memory = cpu.memory
-        pending = nil
+        core.pointee.translation.pending = nil
         while cpu.state.position < core.pointee.stopAt {
             if core.pointee.droppedPageCount > 0 { forgetDroppedPages() }
             let ip = cpu.state.rip
             let linear = (core.pointee.segmentCache[unchecked: SegmentIndex.cs].base &+ ip) & core.pointee.linearMask
             let page = interpreter.codePage(linear)
             guard page >= 0 else {
-                pending = nil
+                core.pointee.translation.pending = nil
                 if let exit = interpreter.stepLoose() { return exit }
                 continue
             }
@@ -62,7 +81,7 @@ package final class Translator: Engine {
                 if let exit = enter(found, page, linear, mode) { return exit }
                 continue
             }
-            pending = nil
+            core.pointee.translation.pending = nil
             guard let block = interpreter.block(page: page, linear: linear, ip: ip) else {
                 if let exit = interpreter.stepLoose() { return exit }
                 continue
@@ -75,17 +94,17 @@ package final class Translator: Engine {
 
     /// The code of the block at `linear` if it can run now: translated by now, and no longer than what is left to run.
     private func translation(_ page: Int, _ linear: UInt64, _ mode: UInt8) -> UnsafeMutablePointer<Translation>? {
-        let found = cache.find(BlockCache.key(page: page, offset: linear & 0xFFF, mode: mode), page: page)
+        let found = cache.pointee.find(BlockCache.key(page: page, offset: linear & 0xFFF, mode: mode), page: page)
         if found.pointee.steps == 0 {
             found.pointee.heat += 1
             guard found.pointee.heat > knobs.translationThreshold,
                 let block = interpreter.block(page: page, linear: linear, ip: cpu.state.rip)
             else { return nil }
-            if cache.isFull {
+            if cache.pointee.isFull {
                 flush()
                 return nil
             }
-            cache.translate(found, block, mode: mode, limit: knobs.longestTranslation)
+            cache.pointee.translate(found, block, mode: mode, limit: knobs.longestTranslation)
         }
         return UInt64(found.pointee.steps) <= cpu.core.pointee.stopAt &- cpu.state.position ? found : nil
     }
@@ -94,15 +113,15 @@ package final class Translator: Engine {
     private func enter(_ found: UnsafeMutablePointer<Translation>, _ page: Int, _ linear: UInt64, _ mode: UInt8) -> Exit? {
         let core = cpu.core
         let host = UInt(bitPattern: cpu.memory.pointer(page: page))
-        if let edge = pending { cache.link(edge, to: found, host: host, page: page) }
-        pending = nil
-        core.pointee.translation.targets = cache.note(mode, rip: linear, host: host, found)
+        if let edge = core.pointee.translation.pending { cache.pointee.link(edge, to: found, host: host, page: page) }
+        core.pointee.translation.pending = nil
+        core.pointee.translation.targets = cache.pointee.note(mode, rip: linear, host: host, found)
         core.pointee.translation.limit = core.pointee.stopAt
         core.pointee.translation.budget = Int64(core.pointee.stopAt &- cpu.state.position)
         core.pointee.translation.page = linear & ~0xFFF
         cpu.splitStatus()
         let before = cpu.state.position
-        cache.enter(core, found.pointee.code)
+        cache.pointee.enter(core, found.pointee.code)
         defer { core.pointee.translation.steps &+= cpu.state.position &- before }
         switch core.pointee.translation.reason {
         case .state:
@@ -112,7 +131,7 @@ package final class Translator: Engine {
             }
         case .edge:
             guard let edge = core.pointee.translation.edge else { preconditionFailure("the edge by which code was left") }
-            pending = edge
+            core.pointee.translation.pending = edge
             complete(rip: core.pointee.translation.page &+ edge.pointee.offset)
         case .block:
             guard let block = core.pointee.translation.block else { preconditionFailure("the block that was not entered") }
@@ -133,8 +152,8 @@ package final class Translator: Engine {
         if core.pointee.droppedPageCount == Core.droppedPageCapacity {
             flush()
         } else {
-            for index in 0..<core.pointee.droppedPageCount { cache.drop(page: Int(core.pointee.droppedPages[index])) }
-            pending = nil
+            for index in 0..<core.pointee.droppedPageCount { cache.pointee.drop(page: Int(core.pointee.droppedPages[index])) }
+            core.pointee.translation.pending = nil
         }
         core.pointee.droppedPageCount = 0
     }

@@ -1,0 +1,52 @@
+import RecordReplay
+import TraceFormat
+import struct X86.EngineKnobs
+
+/// Which steps of a trace run translated, and what executes the others.
+struct Coverage: Encodable {
+    struct Row: Encodable {
+        let instruction: String
+        let count: UInt64
+        /// Of all steps.
+        let share: Double
+    }
+
+    let trace: String
+    let steps: UInt64
+    /// The share of the steps that ran as translated code.
+    let translated: Double
+    /// Bytes of translated code at the end.
+    let codeBytes: Int
+    /// Instructions in translated blocks that handlers executed.
+    let handled: [Row]
+
+    /// Replays a trace on the translator.
+    init(of path: String) throws {
+        let reader = try TraceReader(path: path, memoryLimit: HostMemory.available)
+        let machine = try Replay.machine(of: reader, knobs: EngineKnobs(engine: .translate), memoryLimit: HostMemory.available)
+        guard let translator = machine.translator else { preconditionFailure("the engine that was asked for") }
+        _ = translator.handledInstructions
+        let progress = Progress(total: reader.position)
+        let begin = machine.position
+        _ = try Replay(reader, machine: machine).run { progress.update(position: $0, time: $1) }
+        progress.clear()
+        let steps = max(1, machine.position.rawValue - begin.rawValue)
+        trace = path
+        self.steps = steps
+        translated = Double(translator.translatedSteps) / Double(steps)
+        codeBytes = translator.codeBytes
+        handled = translator.handledInstructions.sorted { $0.count > $1.count }
+            .map { Row(instruction: $0.name, count: $0.count, share: Double($0.count) / Double(steps)) }
+    }
+
+    func show(json: Bool) throws {
+        if json { return try JSONLine.print(self) }
+        func percent(_ share: Double) -> String { Text.decimals(100 * share, 3) + " %" }
+        var lines = [
+            "\(trace): \(Text.grouped(steps)) steps, \(percent(translated)) translated, \(Text.grouped(UInt64(codeBytes))) bytes of code",
+            "executed by handlers in translated blocks:",
+        ]
+        lines.append(Text.columns(handled.prefix(40).map { ($0.instruction, "\(Text.grouped($0.count))  \(percent($0.share))") }))
+        try StandardOutput.say(lines.joined(separator: "\n"))
+    }
+}
