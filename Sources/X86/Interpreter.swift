@@ -5,6 +5,7 @@ package final class Interpreter: Engine {
     private let decoder: Decoder
     /// SAFETY: one cache, reached by pointer so that the loop pays no exclusivity checks; lives as long as the engine.
     let cache: UnsafeMutablePointer<BlockCache>
+    let crossing = CrossingCache()
     /// Where a single instruction outside any block is decoded.
     private let loose: UnsafeMutablePointer<Instruction>
     /// Its bytes, at most 15.
@@ -24,6 +25,7 @@ package final class Interpreter: Engine {
         cache.pointee.deallocate()
         cache.deinitialize(count: 1)
         cache.deallocate()
+        crossing.deallocate()
         loose.deallocate()
         bytes.deallocate()
     }
@@ -238,6 +240,11 @@ package final class Interpreter: Engine {
     /// One instruction that no block can hold: it crosses a page, lies outside RAM or at a segment's limit, or does not exist.
     @inline(never)
     func stepLoose() -> Exit? {
+        let linear = (cpu.core.pointee.segmentCache[unchecked: SegmentIndex.cs].base &+ cpu.state.rip) & cpu.core.pointee.linearMask
+        if let known = crossingInstruction(at: linear) {
+            var branched = false
+            return execute(known, count: 1, &branched)
+        }
         var fetch = Fetch(cpu)
         var count = 0
         while true {
@@ -246,6 +253,7 @@ package final class Interpreter: Engine {
             count += 1
             do throws(Decoder.Failure) {
                 loose.initialize(to: try decoder.decode(UnsafeRawBufferPointer(start: bytes, count: count), mode: cpu.core.pointee.codeMode).0)
+                noteCrossing(loose.pointee, at: linear, bytes)
                 var branched = false
                 return execute(loose, count: 1, &branched)
             } catch {

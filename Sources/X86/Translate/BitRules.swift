@@ -8,6 +8,8 @@ let bitRules: [(ZydisMnemonic, TranslationRule)] =
         (ZYDIS_MNEMONIC_BTS, TranslationRule(.changed, accepts: acceptsBit) { $0.testBit(5) }),
         (ZYDIS_MNEMONIC_BTR, TranslationRule(.changed, accepts: acceptsBit) { $0.testBit(6) }),
         (ZYDIS_MNEMONIC_BTC, TranslationRule(.changed, accepts: acceptsBit) { $0.testBit(7) }),
+        (ZYDIS_MNEMONIC_BSF, TranslationRule(.written, accepts: acceptsPlain) { $0.scanBits(0xBC) }),
+        (ZYDIS_MNEMONIC_BSR, TranslationRule(.written, accepts: acceptsPlain) { $0.scanBits(0xBD) }),
         (ZYDIS_MNEMONIC_CMPXCHG, TranslationRule(.written, accepts: acceptsMemoryAndRegister) { $0.compareAndExchange() }),
         (ZYDIS_MNEMONIC_XADD, TranslationRule(.written, accepts: acceptsMemoryAndRegister) { $0.exchangeAndAdd() }),
     ]
@@ -35,9 +37,9 @@ private let acceptsConditionalMove: TranslationRule.Filter = { instruction, _ in
     instruction.hasPlainOperands && (!instruction.isMemory(1) || HostRegister.ofGuest[Int(instruction.operands[0].register >> 3)] != nil)
 }
 
-/// A bit of a register, by an immediate or a register: of memory a register may choose one far away.
+/// 16-bit forms are their handlers'.
 private let acceptsBit: TranslationRule.Filter = { instruction, _ in
-    instruction.hasPlainOperands && !instruction.isMemory(0) && instruction.operands[0].size >= 4
+    instruction.hasPlainOperands && instruction.operands[0].size >= 4
 }
 
 private let acceptsMemoryAndRegister: TranslationRule.Filter = { instruction, _ in
@@ -84,6 +86,7 @@ extension BlockTranslator {
     fileprivate mutating func testBit(_ operation: UInt8) {
         let (destination, source) = (instruction.operands[0], instruction.operands[1])
         let width = destination.size
+        if destination.kind == .memory { return testBitInMemory(operation) }
         if flagsAreLive { loadFlags() }
         let register = inRegister(destination, .rcx)
         if source.kind == .immediate {
@@ -93,6 +96,52 @@ extension BlockTranslator {
             assembler.instruction(width, map: 1, 0x83 | operation << 3, inRegister(source, .rax).number, .register(register))
         }
         if operation > 4 { storeBack(destination, .rcx) }
+    }
+
+    /// A register may choose a bit far away from the operand: of the 4 or 8 bytes that hold it (Intel SDM Vol. 2A, BT).
+    private mutating func testBitInMemory(_ operation: UInt8) {
+        let (destination, source) = (instruction.operands[0], instruction.operands[1])
+        let width = destination.size
+        let memory = effectiveAddress()
+        assembler.address(instruction.addressSize == 8 ? 8 : 4, .rax, memory)
+        if source.kind != .immediate {
+            if width == 8 {
+                assembler.load(8, .rcx, place(source))
+            } else {
+                assembler.extend(8, signed: true, from: 4, .rcx, place(source))
+            }
+            assembler.shift(7, 8, .register(.rcx), by: width == 8 ? 6 : 5)
+            assembler.address(instruction.addressSize == 8 ? 8 : 4, .rax, HostMemory(.rax, index: .rcx, scale: width == 8 ? 3 : 2, 0))
+        }
+        translate(segment: instruction.segment, width, operation == 4 ? .read : .readWrite)
+        assembler.store(8, .memory(Slot.scratch(0)), .rax)
+        assembler.load(width, .rcx, .memory(HostMemory(.rax, 0)))
+        if flagsAreLive { loadFlags() }
+        if source.kind == .immediate {
+            assembler.instruction(width, map: 1, 0xBA, operation, .register(.rcx))
+            assembler.byte(UInt8(truncatingIfNeeded: instruction.immediate))
+        } else {
+            assembler.instruction(width, map: 1, 0x83 | operation << 3, inRegister(source, .rax).number, .register(.rcx))
+        }
+        if operation > 4 {
+            assembler.load(8, .rax, .memory(Slot.scratch(0)))
+            assembler.store(width, .memory(HostMemory(.rax, 0)), .rcx)
+        }
+    }
+
+    /// BSF and BSR: a source of 0 leaves the destination alone. CF, OF, SF and AF become 0, PF is that of the index found.
+    fileprivate mutating func scanBits(_ opcode: UInt8) {
+        let (destination, source) = (instruction.operands[0], instruction.operands[1])
+        let width = destination.size
+        let value = source.kind == .memory ? locate(width, .read) : place(source)
+        assembler.load(width, .rcx, value)
+        assembler.arithmetic(8, width, .register(.rcx), .rcx)
+        let isZero = assembler.jump(if: 4)
+        assembler.instruction(width, map: 1, opcode, HostRegister.rax.number, .register(.rcx))
+        put(destination, .rax)
+        // A bit above the index sees to it that ZF is 0; an index has 6 bits.
+        assembler.arithmetic(1, 4, .register(.rax), immediate: 0x100)
+        assembler.join(isZero)
     }
 
     /// With memory. A failing comparison clears the upper half of RAX if it has 32 bits, another leaves it (Undefined.md).

@@ -15,6 +15,11 @@ let moveRules: [(ZydisMnemonic, TranslationRule)] = [
     (ZYDIS_MNEMONIC_CQO, TranslationRule { $0.spreadSign(8) }),
     (ZYDIS_MNEMONIC_NOP, TranslationRule(accepts: { instruction, _ in !instruction.isMemory(0) || instruction.map == 1 }) { _ in }),
     (ZYDIS_MNEMONIC_PAUSE, TranslationRule { _ in }),
+    (ZYDIS_MNEMONIC_PREFETCHT0, TranslationRule { _ in }),
+    (ZYDIS_MNEMONIC_PREFETCHT1, TranslationRule { _ in }),
+    (ZYDIS_MNEMONIC_PREFETCHT2, TranslationRule { _ in }),
+    (ZYDIS_MNEMONIC_PREFETCHNTA, TranslationRule { _ in }),
+    (ZYDIS_MNEMONIC_PREFETCHW, TranslationRule { _ in }),
 ]
 
 private let acceptsExtension: TranslationRule.Filter = { instruction, _ in

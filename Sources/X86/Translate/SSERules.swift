@@ -1,9 +1,10 @@
+import CHostCode
 import CZydis
 
-/// SSE and SSE2: arithmetic of integers, shuffles and logic, and floating point, which the host does under the guest's MXCSR. RCP and
+/// SSE and SSE2, and SSSE3 and SSE4.1 where the host has them: arithmetic of integers, shuffles and logic, and floating point, which the host does under the guest's MXCSR. RCP and
 /// RSQRT are our own (ruling R13), so they have no rule.
 let sseRules: [(ZydisMnemonic, TranslationRule)] =
-    plainMnemonics.map { ($0, TranslationRule(disturbs: true, accepts: acceptsOperation) { $0.operate() }) }
+    (plainMnemonics + (host_has_sse41() ? newerMnemonics : [])).map { ($0, TranslationRule(disturbs: true, accepts: acceptsOperation) { $0.operate() }) }
     + floatingPointMnemonics.map {
         (
             $0,
@@ -35,6 +36,15 @@ private let plainMnemonics: [ZydisMnemonic] = [
     ZYDIS_MNEMONIC_ORPS, ZYDIS_MNEMONIC_ORPD, ZYDIS_MNEMONIC_XORPS, ZYDIS_MNEMONIC_XORPD,
     ZYDIS_MNEMONIC_PSLLW, ZYDIS_MNEMONIC_PSLLD, ZYDIS_MNEMONIC_PSLLQ, ZYDIS_MNEMONIC_PSLLDQ, ZYDIS_MNEMONIC_PSRLW, ZYDIS_MNEMONIC_PSRLD,
     ZYDIS_MNEMONIC_PSRLQ, ZYDIS_MNEMONIC_PSRLDQ, ZYDIS_MNEMONIC_PSRAW, ZYDIS_MNEMONIC_PSRAD,
+]
+
+private let newerMnemonics: [ZydisMnemonic] = [
+    ZYDIS_MNEMONIC_PSHUFB, ZYDIS_MNEMONIC_PALIGNR, ZYDIS_MNEMONIC_PABSB, ZYDIS_MNEMONIC_PABSW, ZYDIS_MNEMONIC_PABSD,
+    ZYDIS_MNEMONIC_PHADDW, ZYDIS_MNEMONIC_PHADDD, ZYDIS_MNEMONIC_PHADDSW, ZYDIS_MNEMONIC_PHSUBW, ZYDIS_MNEMONIC_PHSUBD,
+    ZYDIS_MNEMONIC_PHSUBSW, ZYDIS_MNEMONIC_PMADDUBSW, ZYDIS_MNEMONIC_PMULHRSW, ZYDIS_MNEMONIC_PSIGNB, ZYDIS_MNEMONIC_PSIGNW,
+    ZYDIS_MNEMONIC_PSIGND, ZYDIS_MNEMONIC_PMULLD, ZYDIS_MNEMONIC_PMULDQ, ZYDIS_MNEMONIC_PBLENDW, ZYDIS_MNEMONIC_PMINSB,
+    ZYDIS_MNEMONIC_PMAXSB, ZYDIS_MNEMONIC_PMINUW, ZYDIS_MNEMONIC_PMAXUW, ZYDIS_MNEMONIC_PMINSD, ZYDIS_MNEMONIC_PMAXSD,
+    ZYDIS_MNEMONIC_PMINUD, ZYDIS_MNEMONIC_PMAXUD, ZYDIS_MNEMONIC_PCMPEQQ, ZYDIS_MNEMONIC_PACKUSDW,
 ]
 
 private let floatingPointMnemonics: [ZydisMnemonic] = [
