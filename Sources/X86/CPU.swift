@@ -75,7 +75,7 @@ struct Core {
     static let watchedTableCapacity = 1 << 16
     static let droppedPageCapacity = 256
     /// Where more entries were filled, a flush empties the TLBs whole.
-    static let filledEntryCapacity = 2048
+    static let filledEntryCapacity = 4096
 }
 
 /// What an access through a segment needs, computed when the segment is loaded.

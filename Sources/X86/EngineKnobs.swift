@@ -4,7 +4,7 @@ package enum EngineKind: String, CaseIterable, Sendable { case interpret, transl
 /// Knobs that change no bit of a run (rulings R7 and R9): tests turn them to prove it.
 package struct EngineKnobs: Equatable, Sendable {
     /// Entries of each TLB (user, supervisor, supervisor with open user pages): a power of two, 2 at least.
-    package var tlbEntries = 1024
+    package var tlbEntries = 4096
     /// Slots of the table of decoded blocks, a power of two.
     package var blockSlots = 1 << 16
     /// Instructions that the decode arena holds before it starts anew; at least 256.

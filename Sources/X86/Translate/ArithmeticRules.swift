@@ -4,8 +4,8 @@ import CZydis
 let arithmeticRules: [(ZydisMnemonic, TranslationRule)] = [
     (ZYDIS_MNEMONIC_ADD, TranslationRule(.written, accepts: acceptsPlain) { $0.arithmetic(0) }),
     (ZYDIS_MNEMONIC_OR, TranslationRule(.written, accepts: acceptsPlain) { $0.arithmetic(1) }),
-    (ZYDIS_MNEMONIC_ADC, TranslationRule(.written, reads: true, accepts: acceptsRegisters) { $0.arithmeticWithCarry(2) }),
-    (ZYDIS_MNEMONIC_SBB, TranslationRule(.written, reads: true, accepts: acceptsRegisters) { $0.arithmeticWithCarry(3) }),
+    (ZYDIS_MNEMONIC_ADC, TranslationRule(.written, reads: true, accepts: acceptsPlain) { $0.arithmetic(2) }),
+    (ZYDIS_MNEMONIC_SBB, TranslationRule(.written, reads: true, accepts: acceptsPlain) { $0.arithmetic(3) }),
     (ZYDIS_MNEMONIC_AND, TranslationRule(.written, accepts: acceptsPlain) { $0.arithmetic(4) }),
     (ZYDIS_MNEMONIC_SUB, TranslationRule(.written, accepts: acceptsPlain) { $0.arithmetic(5) }),
     (ZYDIS_MNEMONIC_XOR, TranslationRule(.written, accepts: acceptsPlain) { $0.arithmetic(6) }),
@@ -17,20 +17,17 @@ let arithmeticRules: [(ZydisMnemonic, TranslationRule)] = [
     (ZYDIS_MNEMONIC_NEG, TranslationRule(.written, accepts: acceptsPlain) { $0.change(0xF6, 3) }),
 ]
 
-/// No memory operand: with one, the flags that the instruction reads would have to be loaded behind the probe.
-private let acceptsRegisters: TranslationRule.Filter = { instruction, _ in
-    instruction.hasPlainOperands && !instruction.isMemory(0) && !instruction.isMemory(1)
-}
-
 extension BlockTranslator {
-    /// `operation` as `Assembler.arithmetic` has it.
+    /// `operation` as `Assembler.arithmetic` has it; ADC and SBB add CF.
     fileprivate mutating func arithmetic(_ operation: UInt8) {
         let instruction = instruction
+        let addsCarry = operation == 2 || operation == 3
         let (destination, source) = (instruction.operands[0], instruction.operands[1])
         let width = destination.size
         let writes = operation < 7
         if destination.kind == .memory {
             let target = locate(width, writes ? .readWrite : .read)
+            if addsCarry { loadCarry() }
             if source.kind == .immediate {
                 assembler.arithmetic(operation, width, target, immediate: instruction.shortImmediate)
             } else {
@@ -42,19 +39,16 @@ extension BlockTranslator {
             // A 32-bit result clears the upper half, which memory would keep.
             let free: HostRegister? = writes && width == 4 ? .rcx : nil
             let target = loaded(destination, free)
+            if addsCarry { loadCarry() }
             assembler.arithmetic(operation, width, target, immediate: instruction.shortImmediate)
             if writes { storeBack(destination, free) }
             return
         }
         let value = source.kind == .memory ? locate(width, .read) : place(source)
         let register = inRegister(destination, .rcx)
+        if addsCarry { loadCarry() }
         assembler.arithmetic(operation, width, register, value)
         if writes { storeBack(destination, .rcx) }
-    }
-
-    fileprivate mutating func arithmeticWithCarry(_ operation: UInt8) {
-        loadFlags()
-        arithmetic(operation)
     }
 
     /// INC and DEC, which leave CF as it is.

@@ -18,7 +18,7 @@ struct BlockTranslator {
     /// Code that stands behind the block because it seldom runs.
     private enum Cold {
         case substep(Int, [Miss], resume: UnsafeMutablePointer<UInt8>, loadsFlags: Bool, loadsMXCSR: Bool)
-        case exit(Assembler.Jump, refund: Int, target: Int64, restoresMXCSR: Bool)
+        case exit(Assembler.Jump, refund: Int, target: Int64, savesFlags: Bool, restoresMXCSR: Bool)
         case noBudget(Assembler.Jump)
     }
 
@@ -109,7 +109,6 @@ struct BlockTranslator {
             saveFlags()
             flags = .slot
         }
-        if rule.leaves { saveFlags() }
         if rule.endsBlock { restoreMXCSR() }
         rule.emit(&self)
         switch rule.flags {
@@ -141,10 +140,14 @@ struct BlockTranslator {
     /// Sees to it that the flags are in their slot, if anybody may see them. Leaves the host's as they are; changes RAX.
     mutating func saveFlags() {
         guard flags.contains(.host), !flags.contains(.slot) else { return }
+        writeFlagSave()
+        flags.insert(.slot)
+    }
+
+    private mutating func writeFlagSave() {
         // LAHF; SETO AL.
         assembler.bytes(0x9F, 0x0F, 0x90, 0xC0)
         assembler.store(2, .memory(Slot.flags), .rax)
-        flags.insert(.slot)
     }
 
     /// Sees to it that the flags are the host's. Changes RAX.
@@ -217,7 +220,10 @@ struct BlockTranslator {
 
     /// Leaves the block in its middle if `condition` holds.
     mutating func exit(if condition: UInt8, to target: Int64) {
-        cold.append(.exit(assembler.jump(if: condition), refund: count - index - 1, target: target, restoresMXCSR: hasMXCSR))
+        cold.append(
+            .exit(
+                assembler.jump(if: condition), refund: count - index - 1, target: target, savesFlags: !flags.contains(.slot),
+                restoresMXCSR: hasMXCSR))
     }
 
     /// Goes on at `target`, an offset from the start of this page. The flags must be in their slot.
@@ -284,8 +290,9 @@ struct BlockTranslator {
             } else {
                 step.pointee.resume = buffer.memory.executable(resume)
             }
-        case .exit(let jump, let refund, let target, let restoresMXCSR):
+        case .exit(let jump, let refund, let target, let savesFlags, let restoresMXCSR):
             assembler.join(jump)
+            if savesFlags { writeFlagSave() }
             if restoresMXCSR { writeMXCSRRestore() }
             edge(to: target, refund: refund)
         case .noBudget(let jump):

@@ -36,13 +36,12 @@ extension BlockTranslator {
     /// Where a relative branch goes, from the start of the page.
     private var target: Int64 { following + Int64(instruction.shortImmediate) }
 
-    /// The flags are in their slot; they may be the host's, too.
     fileprivate mutating func jumpConditionally() {
         let condition = instruction.condition
         exit(if: writeCondition(condition), to: target)
     }
 
-    /// Sees to it that a host's condition holds exactly if the guest's does, and gives it. The flags are in their slot.
+    /// Sees to it that a host's condition holds exactly if the guest's does, and gives it.
     private mutating func writeCondition(_ condition: UInt8) -> UInt8 {
         // JL, JGE, JLE and JG look at two flags at once.
         if condition >= 12 { loadFlags() }

@@ -20,7 +20,7 @@ struct TranslationRule: Sendable {
     let readsFlags: Bool
     /// Besides an access to memory: the code changes the host's flags before the instruction's own effect, or without one.
     let disturbs: Bool
-    /// The flags must be in their slot before, but stay the host's if they were.
+    /// It may leave the block, and then all flags can be seen.
     let leaves: Bool
     /// Nothing falls through to the next instruction.
     let endsBlock: Bool
