@@ -62,7 +62,7 @@ struct LiveRun {
         progress.clear()
         // The trace is whole all the same.
         if let failure = display?.failure { throw failure }
-        return RecordReport(trace: output, end: end, stopwatch: stopwatch)
+        return RecordReport(trace: output, end: end, machine: machine, stopwatch: stopwatch)
     }
 }
 
@@ -75,11 +75,13 @@ struct RecordReport: Encodable {
     let bytes: Nullable<UInt64>
     let seconds: Double
     let mips: Double
+    /// The share of the steps that ran as translated code; nil on the interpreter.
+    let translated: Nullable<Double>
     private let detail: String
 
-    private enum CodingKeys: CodingKey { case trace, position, outcome, digest, bytes, seconds, mips }
+    private enum CodingKeys: CodingKey { case trace, position, outcome, digest, bytes, seconds, mips, translated }
 
-    init(trace: String?, end: TraceEnd, stopwatch: Stopwatch) {
+    init(trace: String?, end: TraceEnd, machine: Machine, stopwatch: Stopwatch) {
         self.trace = Nullable(trace)
         position = end.rung.position.rawValue
         outcome = end.outcome
@@ -88,6 +90,7 @@ struct RecordReport: Encodable {
         bytes = Nullable(trace.flatMap(Files.size))
         seconds = stopwatch.seconds
         mips = Double(position) / 1e6 / max(seconds, 1e-9)
+        translated = Nullable(machine.translator.map { Double($0.translatedSteps) / Double(max(1, end.rung.position.rawValue)) })
     }
 
     /// A triple fault, an unimplemented instruction, or a debug exit with a value other than 0.

@@ -41,7 +41,7 @@ struct ReplayCommand: ParsableCommand {
     @OptionGroup var memoryLimit: MemoryLimit
 
     @Option(name: .long, help: ArgumentHelp("What makes the steps.", valueName: "engine"))
-    var engine = EngineKind.interpret
+    var engine = EngineKind.translate
 
     @Flag(name: .long, help: "Print no console; the last line on stdout is one JSON object.")
     var json = false

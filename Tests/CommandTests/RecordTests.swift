@@ -2,7 +2,7 @@ import Testing
 import X86
 
 /// The keys that `record --json` promises.
-private let recordKeys: Set = ["trace", "position", "outcome", "digest", "bytes", "seconds", "mips"]
+private let recordKeys: Set = ["trace", "position", "outcome", "digest", "bytes", "seconds", "mips", "translated"]
 
 @Suite struct RecordTests {
     @Test("A recording's console is on stdout, its messages on stderr, its trace under its final name")

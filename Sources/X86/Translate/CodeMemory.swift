@@ -44,3 +44,27 @@ struct CodeMemory {
     @inline(__always)
     func executable(_ place: UnsafeMutablePointer<UInt8>) -> UInt { UInt(bitPattern: place) &+ UInt(bitPattern: distance) }
 }
+
+/// Memory that is all zero until it is written, and costs nothing until then.
+struct ZeroedMemory {
+    private let base: UnsafeMutableRawPointer
+    private let byteCount: Int
+
+    init(byteCount: Int) throws(CodeMemoryError) {
+        self.byteCount = byteCount
+        guard let base = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+            base != MAP_FAILED
+        else { throw .cannotMap(bytes: byteCount) }
+        self.base = base
+    }
+
+    /// The memory as values of a type that may be all zero.
+    func bound<T>(to type: T.Type) -> UnsafeMutablePointer<T> {
+        base.bindMemory(to: T.self, capacity: byteCount / MemoryLayout<T>.stride)
+    }
+
+    /// Makes all of it zero again.
+    func clear() { madvise(base, byteCount, MADV_DONTNEED) }
+
+    func deallocate() { munmap(base, byteCount) }
+}

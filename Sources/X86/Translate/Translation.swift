@@ -56,9 +56,10 @@ struct Substep {
     var mode: UInt8
 }
 
-/// An entry of the table of indirect branches: where code at an address runs, provided that the TLB has it in that page still.
+/// An entry of the table of indirect branches: where code at an address runs, provided that the TLB has it in that page still. One
+/// of zeros is empty: no page of an entry in use of the TLB is at 0 in the host.
 struct BranchTarget {
-    var rip: UInt64 = .max
+    var rip: UInt64 = 0
     /// The linear address of its page.
     var page: UInt64 = 0
     /// The host address of its page.

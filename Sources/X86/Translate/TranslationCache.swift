@@ -8,33 +8,34 @@ struct TranslationCache {
     /// Chains of translations by key.
     private let buckets: UnsafeMutablePointer<UnsafeMutablePointer<Translation>?>
     private static let bucketCount = 1 << 16
+    private static let modeCount = 4
     /// Chains of translations by page.
     private let pages: UnsafeMutablePointer<UnsafeMutablePointer<Translation>?>
     /// Tables of indirect branches by mode.
-    private let targets: [UnsafeMutablePointer<BranchTarget>]
+    private let targets: UnsafeMutablePointer<BranchTarget>
+    /// What the three tables lie in.
+    private let tables: [ZeroedMemory]
     private var pool = Pool()
 
     init(_ memory: PhysicalMemory, _ knobs: EngineKnobs, tlbMask: UInt64) throws(CodeMemoryError) {
         self.memory = memory
         self.tlbMask = tlbMask
         buffer = try CodeBuffer(byteCount: knobs.codeBytes, tlbMask: tlbMask)
-        buckets = .allocate(capacity: Self.bucketCount)
-        buckets.initialize(repeating: nil, count: Self.bucketCount)
-        pages = .allocate(capacity: memory.pageCount)
-        pages.initialize(repeating: nil, count: memory.pageCount)
-        let count = Int(BranchTarget.count)
-        targets = (0..<4).map { _ in
-            let table = UnsafeMutablePointer<BranchTarget>.allocate(capacity: count)
-            table.initialize(repeating: BranchTarget(), count: count)
-            return table
-        }
+        // A pointer of zeros is nil, and so is a branch target's.
+        let pointer = MemoryLayout<UnsafeMutablePointer<Translation>?>.stride
+        tables = [
+            try ZeroedMemory(byteCount: Self.bucketCount * pointer),
+            try ZeroedMemory(byteCount: memory.pageCount * pointer),
+            try ZeroedMemory(byteCount: Self.modeCount * Int(BranchTarget.count) * MemoryLayout<BranchTarget>.stride),
+        ]
+        buckets = tables[0].bound(to: UnsafeMutablePointer<Translation>?.self)
+        pages = tables[1].bound(to: UnsafeMutablePointer<Translation>?.self)
+        targets = tables[2].bound(to: BranchTarget.self)
     }
 
     func deallocate() {
         buffer.memory.deallocate()
-        buckets.deallocate()
-        pages.deallocate()
-        for table in targets { table.deallocate() }
+        for table in tables { table.deallocate() }
         pool.deallocate()
     }
 
@@ -43,9 +44,7 @@ struct TranslationCache {
 
     /// Forgets everything.
     mutating func flush() {
-        buckets.update(repeating: nil, count: Self.bucketCount)
-        pages.update(repeating: nil, count: memory.pageCount)
-        for table in targets { table.update(repeating: BranchTarget(), count: Int(BranchTarget.count)) }
+        for table in tables { table.clear() }
         buffer.clear()
         pool.deallocate()
         pool = Pool()
@@ -114,7 +113,7 @@ struct TranslationCache {
 
     /// Notes where indirect branches to `rip` go; gives the table.
     func note(_ mode: UInt8, rip: UInt64, host: UInt, _ translation: UnsafeMutablePointer<Translation>) -> UnsafeMutablePointer<BranchTarget> {
-        let table = targets[Int(mode)]
+        let table = targets + Int(mode) * Int(BranchTarget.count)
         table[Int(rip & (BranchTarget.count - 1))] = BranchTarget(rip: rip, page: rip & ~0xFFF, host: host, target: translation)
         return table
     }

@@ -1,6 +1,7 @@
 import Analysis
 import ArgumentParser
 import Foundation
+import enum X86.EngineKind
 
 /// `hindsight check`.
 struct CheckCommand: ParsableCommand {
@@ -46,6 +47,9 @@ struct CheckCommand: ParsableCommand {
     var allowIncomplete = false
 
     @OptionGroup var memoryLimit: MemoryLimit
+
+    @Option(name: .long, help: ArgumentHelp("What makes the steps.", valueName: "engine"))
+    var engine = EngineKind.translate
 
     @Flag(name: .long, help: "Print one JSON object instead of the table.")
     var json = false
@@ -99,7 +103,7 @@ struct CheckCommand: ParsableCommand {
 
     /// The arguments of the process that replays a trace.
     private func arguments(_ trace: String) -> [String] {
-        ["replay", "--json"] + (allowIncomplete ? ["--allow-incomplete"] : [])
+        ["replay", "--json", "--engine", engine.rawValue] + (allowIncomplete ? ["--allow-incomplete"] : [])
             + (memoryLimit.size.map { ["--memory-limit", "\($0.bytes)"] } ?? []) + ["--", trace]
     }
 }
