@@ -71,6 +71,8 @@ package final class Translator: Engine {
             let ip = cpu.state.rip
             let linear = (core.pointee.segmentCache[unchecked: SegmentIndex.cs].base &+ ip) & core.pointee.linearMask
             let page = interpreter.codePage(linear)
+            // The walk may have dropped code: that of this page, too.
+            guard cpu.state.position < core.pointee.stopAt else { return nil }
             guard page >= 0 else {
                 core.pointee.translation.pending = nil
                 if let exit = interpreter.stepLoose() { return exit }
