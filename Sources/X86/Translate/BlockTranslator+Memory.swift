@@ -54,10 +54,11 @@ extension BlockTranslator {
 
     /// From an offset in RAX to a host address in RAX. Changes RCX and the host's flags.
     mutating func translate(segment: UInt8, _ size: UInt8, _ access: Access) {
-        let hasBase = segment >= UInt8(SegmentIndex.fs)
+        // CS is flat, but nothing is written through it, and what is only executed not read.
+        let isChecked = segment >= UInt8(SegmentIndex.fs) || segment == UInt8(SegmentIndex.cs)
         if isLong {
-            if hasBase { assembler.arithmetic(0, 8, .rax, .memory(Slot.segment(segment, \.base))) }
-        } else if hasBase || mode == TranslationMode.segmented32 {
+            if segment >= UInt8(SegmentIndex.fs) { assembler.arithmetic(0, 8, .rax, .memory(Slot.segment(segment, \.base))) }
+        } else if isChecked || mode == TranslationMode.segmented32 {
             assembler.address(8, .rcx, HostMemory(.rax, Int32(size)))
             if access != .write {
                 assembler.arithmetic(7, 8, .rcx, .memory(Slot.segment(segment, \.readEnd)))
