@@ -139,8 +139,8 @@ extension BlockTranslator {
         let isZero = assembler.jump(if: 4)
         assembler.instruction(width, map: 1, opcode, HostRegister.rax.number, .register(.rcx))
         put(destination, .rax)
-        // A bit above the index sees to it that ZF is 0; an index has 6 bits.
-        assembler.arithmetic(1, 4, .register(.rax), immediate: 0x100)
+        // A bit above the index sees to it that ZF is 0; an index has 6 bits. One of 16 bits leaves what stands above it.
+        assembler.arithmetic(1, min(width, 4), .register(.rax), immediate: 0x100)
         assembler.join(isZero)
     }
 
