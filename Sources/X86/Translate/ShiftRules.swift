@@ -39,6 +39,7 @@ extension BlockTranslator {
         let destination = instruction.operands[0]
         let width = destination.size
         let count = count(instruction)
+        if keepsFlags, count != 1, flagsAreLive { return rotate(operation, count) }
         if flagsAreLive && (keepsFlags || count == nil) { loadFlags() }
         if destination.kind == .memory {
             let target = locate(width, .readWrite)
@@ -52,6 +53,29 @@ extension BlockTranslator {
         if let count { assembler.shift(operation, width, target, by: count) } else { assembler.shiftByCL(operation, width, target) }
         storeBack(destination, free)
         flags.insert(.host)
+    }
+
+    /// ROL and ROR of a register by another count than 1 where OF may be seen: processors differ in it, and some in rotations by an
+    /// immediate and by CL. It is what a rotation by 1 leaves there (Undefined.md). A count in CL is the handler's.
+    private mutating func rotate(_ operation: UInt8, _ count: UInt8?) {
+        guard let count else {
+            saveFlags()
+            flags = .slot
+            return miss()
+        }
+        let destination = instruction.operands[0]
+        let width = destination.size
+        loadFlags()
+        let free: HostRegister? = width == 4 ? .rax : nil
+        let target = loaded(destination, free)
+        assembler.load(8, .rcx, target)
+        assembler.shift(operation, width, target, by: count)
+        // SETC [scratch]; rotate the copy; BT [scratch], 0.
+        assembler.instruction(1, map: 1, 0x92, 0, .memory(Slot.scratch(0)))
+        assembler.shift(operation, width, .register(.rcx), by: 1)
+        assembler.instruction(4, map: 1, 0xBA, 4, .memory(Slot.scratch(0)))
+        assembler.byte(0)
+        storeBack(destination, free)
     }
 
     fileprivate mutating func shiftDouble(_ opcode: UInt8) {
