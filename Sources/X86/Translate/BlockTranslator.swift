@@ -176,6 +176,8 @@ struct BlockTranslator {
     /// From here the instruction is its handler's: nothing of it was done yet.
     mutating func miss(if condition: UInt8) { misses.append(Miss(jump: assembler.jump(if: condition), hasMXCSR: hasMXCSR)) }
 
+    mutating func miss() { misses.append(Miss(jump: assembler.jump(), hasMXCSR: hasMXCSR)) }
+
     // MARK: What SSE needs
 
     /// Leaves the instruction to its handler, which faults, unless CR0 and CR4 let it use XMM registers.
@@ -224,6 +226,22 @@ struct BlockTranslator {
             .exit(
                 assembler.jump(if: condition), refund: count - index - 1, target: target, savesFlags: !flags.contains(.slot),
                 restoresMXCSR: hasMXCSR))
+    }
+
+    /// Looks whether a branch to `target`, an offset from the start of this page, leaves the page's half of the 48-bit addresses; gives
+    /// a jump that is taken if so, for the target may not be canonical. Nil where it can't be. Changes RAX and the host's flags.
+    mutating func jumpIfNotCanonical(_ target: Int64) -> Assembler.Jump? {
+        guard isLong, target < 0 || target >= 4096 else { return nil }
+        assembler.load(8, .rax, .memory(Slot.page))
+        assembler.address(8, .rax, HostMemory(.rax, Int32(target & ~0xFFF)))
+        assembler.arithmetic(6, 8, .rax, .memory(Slot.page))
+        assembler.shift(5, 8, .register(.rax), by: 47)
+        return assembler.jump(if: 5)
+    }
+
+    /// The same where the instruction then is its handler's.
+    mutating func requireCanonical(_ target: Int64) {
+        if let jump = jumpIfNotCanonical(target) { misses.append(Miss(jump: jump, hasMXCSR: hasMXCSR)) }
     }
 
     /// Goes on at `target`, an offset from the start of this page. The flags must be in their slot.
@@ -294,7 +312,13 @@ struct BlockTranslator {
             assembler.join(jump)
             if savesFlags { writeFlagSave() }
             if restoresMXCSR { writeMXCSRRestore() }
+            let away = jumpIfNotCanonical(target)
             edge(to: target, refund: refund)
+            if let away {
+                assembler.join(away)
+                index = count - refund - 1
+                jumpToHandler()
+            }
         case .noBudget(let jump):
             assembler.join(jump)
             assembler.arithmetic(0, 8, .memory(Slot.budget), immediate: Int32(count))

@@ -15,13 +15,13 @@ private let jumpMnemonics: [ZydisMnemonic] = [
 ]
 
 private let acceptsRelative: TranslationRule.Filter = { instruction, mode in
-    acceptsStack(instruction, mode) && instruction.operands[0].kind == .relative
+    acceptsStack(instruction, mode) && instruction.hasNearTarget
 }
 
 private let acceptsNear: TranslationRule.Filter = { instruction, mode in
     guard acceptsStack(instruction, mode) else { return false }
     switch instruction.opcode {
-    case 0xE8, 0xE9, 0xEB: return instruction.operands[0].kind == .relative
+    case 0xE8, 0xE9, 0xEB: return instruction.hasNearTarget
     // FF /2 and /4; /3 and /5 are far.
     case 0xFF: return instruction.modRM >> 3 & 1 == 0
     default: return false
@@ -30,6 +30,14 @@ private let acceptsNear: TranslationRule.Filter = { instruction, mode in
 
 private let acceptsReturn: TranslationRule.Filter = { instruction, mode in
     acceptsStack(instruction, mode) && (instruction.opcode == 0xC2 || instruction.opcode == 0xC3)
+}
+
+extension Instruction {
+    /// It is a relative branch, and its target, seen from the start of its page, has 32 bits.
+    fileprivate var hasNearTarget: Bool {
+        let distance = Int64(bitPattern: immediate)
+        return operands[0].kind == .relative && distance >= Int64(Int32.min) + 0x2000 && distance <= Int64(Int32.max) - 0x2000
+    }
 }
 
 extension BlockTranslator {
@@ -56,7 +64,10 @@ extension BlockTranslator {
     }
 
     fileprivate mutating func jump() {
-        if instruction.operands[0].kind == .relative { return edge(to: target, refund: 0) }
+        if instruction.operands[0].kind == .relative {
+            requireCanonical(target)
+            return edge(to: target, refund: 0)
+        }
         loadTarget()
         branchToRAX { _ in }
     }
@@ -71,7 +82,9 @@ extension BlockTranslator {
     fileprivate mutating func call() {
         let width = addressWidth
         let isRelative = instruction.operands[0].kind == .relative
-        if !isRelative {
+        if isRelative {
+            requireCanonical(target)
+        } else {
             loadTarget()
             assembler.store(8, .memory(Slot.scratch(0)), .rax)
         }
