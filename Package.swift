@@ -15,7 +15,7 @@ let package = Package(
         .systemLibrary(name: "CZstd"),
         // The host's own floating-point instructions.
         .target(name: "CHostFloat"),
-        // Memory for code, which Swift's view of the C library lacks.
+        // Memory for code, mapped twice, and what the host executes.
         .target(name: "CHostCode"),
         .target(name: "X86", dependencies: ["CZydis", "CHostFloat", "CHostCode"]),
         .target(name: "Devices", dependencies: ["X86"]),

@@ -16,21 +16,11 @@ struct CodeMemory {
     /// What has to be added to an address in the writable mapping to have it where it runs.
     let distance: Int
 
-    /// MFD_CLOEXEC.
-    private static let closeOnExec: UInt32 = 1
-
     init(byteCount: Int) throws(CodeMemoryError) {
         self.byteCount = byteCount
-        let file = memfd_create("hindsight-code", Self.closeOnExec)
-        guard file >= 0 else { throw .cannotMap(bytes: byteCount) }
-        defer { close(file) }
-        guard ftruncate(file, byteCount) == 0,
-            let writable = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0), writable != MAP_FAILED
-        else { throw .cannotMap(bytes: byteCount) }
-        guard let executable = mmap(nil, byteCount, PROT_READ | PROT_EXEC, MAP_SHARED, file, 0), executable != MAP_FAILED else {
-            munmap(writable, byteCount)
-            throw .cannotMap(bytes: byteCount)
-        }
+        var writable: UnsafeMutableRawPointer?
+        var executable: UnsafeMutableRawPointer?
+        guard host_map_code(byteCount, &writable, &executable) == 0, let writable, let executable else { throw .cannotMap(bytes: byteCount) }
         base = writable.assumingMemoryBound(to: UInt8.self)
         distance = Int(bitPattern: executable) - Int(bitPattern: writable)
     }
