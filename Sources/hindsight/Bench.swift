@@ -1,12 +1,14 @@
 import ArgumentParser
 import Foundation
 import RecordReplay
+import TraceFormat
 import VirtualPC
+import enum X86.EngineKind
 
 /// `hindsight bench`.
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measures the speed of the engine on three small kernels and two Linux boots, beside QEMU and Bochs.",
+        abstract: "Measures the speed of the engines on three small kernels and two Linux boots, beside QEMU and Bochs.",
         discussion: """
             Speeds are million steps of user CPU time a second. The guests are the same for all, so QEMU's and Bochs's speeds are our \
             step counts over their CPU time, their BIOS included. Machines are noisy: trust ratios of one run. Linux is booted \
@@ -32,7 +34,7 @@ struct Bench: ParsableCommand {
         var rows: [BenchRow] = []
         for name in ["bench-alu", "bench-memory", "bench-branches"] {
             let guest = OwnGuest.named(name)
-            rows.append(try BenchRow(name: name, machine: guest.makeMachine(), rivals: rivals, workload: .own(guest)))
+            rows.append(try BenchRow(name: name, makeMachine: guest.makeMachine, rivals: rivals, workload: .own(guest)))
         }
         for (architecture, cpu) in [("i386", "i686"), ("amd64", "x86-64-v2")] {
             let kernel = "\(linux)/\(architecture)/vmlinuz"
@@ -46,7 +48,7 @@ struct Bench: ParsableCommand {
             options.memory = ByteCount(bytes: 512 << 20)
             let guest = Rival.Linux(
                 kernel: kernel, initrd: initrd, commandLine: Self.commandLine, is64Bit: architecture == "amd64")
-            rows.append(try BenchRow(name: "linux-\(architecture)", machine: options.makeMachine(), rivals: rivals, workload: .linux(guest)))
+            rows.append(try BenchRow(name: "linux-\(architecture)", makeMachine: options.makeMachine, rivals: rivals, workload: .linux(guest)))
         }
         if json { try JSONLine.print(rows) } else { try StandardOutput.say(BenchRow.table(rows)) }
     }
@@ -62,11 +64,12 @@ struct BenchRow: Encodable {
     /// Million steps a second by monitor.
     let mips: [String: Double]
 
-    init(name: String, machine: Machine, rivals: [Rival], workload: Rival.Workload) throws {
+    init(name: String, makeMachine: (EngineKind) throws -> Machine, rivals: [Rival], workload: Rival.Workload) throws {
         self.name = name
-        let start = CPUTime.own
-        let end = try Recording(machine, source: NoEvents(), writer: nil).run()
-        var seconds = ["hindsight": CPUTime.own - start]
+        let (end, translating) = try Self.run(makeMachine(.translate))
+        let (reference, interpreting) = try Self.run(makeMachine(.interpret))
+        precondition(end.rung.root == reference.rung.root, "both engines come to the same end")
+        var seconds = ["hindsight": translating, "interpret": interpreting]
         for rival in rivals where rival.canRun(workload) { seconds[rival.name] = try rival.seconds(workload) }
         steps = end.rung.position.rawValue
         outcome = end.outcome.rawValue
@@ -75,8 +78,15 @@ struct BenchRow: Encodable {
         mips = seconds.mapValues { million / max($0, 1e-6) }
     }
 
+    /// A run's end and its user CPU seconds.
+    private static func run(_ machine: Machine) throws -> (TraceEnd, Double) {
+        let start = CPUTime.own
+        let end = try Recording(machine, source: NoEvents(), writer: nil).run()
+        return (end, CPUTime.own - start)
+    }
+
     static func table(_ rows: [BenchRow]) -> String {
-        let monitors = ["hindsight", "bochs", "qemu"].filter { name in rows.contains { $0.seconds[name] != nil } }
+        let monitors = ["hindsight", "interpret", "bochs", "qemu"].filter { name in rows.contains { $0.seconds[name] != nil } }
         var lines = ["| guest | million steps | " + monitors.map { "\($0), million steps/s" }.joined(separator: " | ") + " |"]
         lines.append("|---" + String(repeating: "|---", count: monitors.count + 1) + "|")
         for row in rows {

@@ -1,6 +1,8 @@
 import Guests
 import TraceFormat
 import VirtualPC
+import enum X86.EngineKind
+import struct X86.EngineKnobs
 
 /// A guest that is embedded in this program.
 struct OwnGuest {
@@ -19,12 +21,12 @@ struct OwnGuest {
     }
 
     /// A machine that starts this guest.
-    func makeMachine() throws -> Machine {
+    func makeMachine(engine: EngineKind = .translate) throws -> Machine {
         let source = BootSource.flat(ImageFile(name: name, bytes: bytes), address: UInt64(HS_GUEST_ADDRESS), mode: .protected)
         var manifest = Manifest(boot: source.manifestEntry)
         manifest.memory = 16 << 20
         manifest.build = Build.version
-        let machine = try Machine(manifest: manifest, memoryLimit: HostMemory.available)
+        let machine = try Machine(manifest: manifest, knobs: EngineKnobs(engine: engine), memoryLimit: HostMemory.available)
         try machine.load(source)
         return machine
     }

@@ -6,7 +6,7 @@ import struct X86.EngineKnobs
 
 extension MachineOptions {
     /// The machine that the options describe, loaded and ready to run.
-    func makeMachine(engine: EngineKind = .interpret) throws -> Machine {
+    func makeMachine(engine: EngineKind) throws -> Machine {
         var manifest = Manifest(boot: Manifest.Boot(kind: ""))
         manifest.cpu = cpu
         manifest.memory = memory.bytes
