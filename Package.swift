@@ -41,7 +41,7 @@ let package = Package(
         .target(name: "NativeOracle", dependencies: ["X86", "CHostCPU", "CZydis"], path: "Tests/NativeOracle"),
         .executableTarget(
             name: "oracle",
-            dependencies: ["NativeOracle", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: ["NativeOracle", "X86", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Tests/oracle"),
 
         // The proofs that are too long for the test suite.

@@ -1,6 +1,6 @@
 import X86
 
-/// Holds rows of `Cases/system`, which cite the manual, against the interpreter, on a `SystemGuest`: every field of the state and every byte of
+/// Holds rows of `Cases/system`, which cite the manual, against an engine, on a `SystemGuest`: every field of the state and every byte of
 /// its memory must be what the row says, or what it was.
 ///
 /// `mode 16` is real mode, unless the row sets CR0.PE or `vm=1`. `cpl=3` chooses segments of level 3. System state is
@@ -9,8 +9,9 @@ import X86
 /// stands on the bus.
 package final class SystemCaseCheck {
     private let disassembler = Disassembler()
+    private let knobs: EngineKnobs
 
-    package init() {}
+    package init(knobs: EngineKnobs = EngineKnobs()) { self.knobs = knobs }
 
     /// The rows of a file that fail; rows without citation are not looked at.
     package func failures(in file: CaseFile) throws -> [CaseFailure] {
@@ -23,7 +24,7 @@ package final class SystemCaseCheck {
 
     private func reasons(_ row: CaseRow) throws -> [String] {
         guard let expectation = row.expectation else { return ["has no expectation"] }
-        let guest = try SystemGuest(mode: row.mode)
+        let guest = try SystemGuest(mode: row.mode, knobs: knobs)
         func input(_ name: String) -> UInt64? { row.inputs.last { $0.target.name == name }?.value }
         let isVirtual = input("vm") == 1
         let isReal = row.mode == .bits16 && !isVirtual && (input("cr0") ?? 0) & CR0.pe == 0
@@ -84,7 +85,7 @@ package final class SystemCaseCheck {
         var reasons: [String] = []
         func compare(_ name: String, _ expected: UInt64, _ actual: UInt64) {
             guard expected != actual else { return }
-            reasons.append("\(name): row 0x\(String(expected, radix: 16)), interpreter 0x\(String(actual, radix: 16))")
+            reasons.append("\(name): row 0x\(String(expected, radix: 16)), engine 0x\(String(actual, radix: 16))")
         }
         for (first, second) in zip(SystemFields.all(expected), SystemFields.all(actual)) { compare(first.name, first.value, second.value) }
         compare("io.port", io["io.port"] ?? 0, guest.bus.port)

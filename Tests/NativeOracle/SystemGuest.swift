@@ -37,14 +37,14 @@ struct SystemGuest {
 
     let processor: Processor
     let bus = FixedBus()
-    private let engine: Interpreter
+    private let engine: any Engine
     private let mode: Mode
 
-    init(mode: Mode) throws {
+    init(mode: Mode, knobs: EngineKnobs) throws {
         self.mode = mode
-        processor = Processor(model: .x8664v2, memory: try PhysicalMemory(byteCount: 4 << 20))
+        processor = Processor(model: .x8664v2, memory: try PhysicalMemory(byteCount: 4 << 20), knobs: knobs)
         processor.bus = bus
-        engine = Interpreter(processor)
+        engine = try knobs.engine(of: processor)
     }
 
     // MARK: Memory

@@ -20,15 +20,15 @@ package struct UserModeKernel {
     private static let topTable = start
     private static let pointers = start + 0x1000
     private static let directory = start + 0x2000
-    private static let lowTable = start + 0x3000
-    private static let kernelTable = start + 0x4000
+    static let lowTable = start + 0x3000
+    static let kernelTable = start + 0x4000
     private static let systemPage = start + 0x5000
     private static let idt = start + 0x6000
     private static let stackPage = start + 0x8000
-    private static let handlers = start + 0x9000
+    static let handlers = start + 0x9000
     private static let end = start + 0xa000
 
-    private static let gdt = systemPage
+    static let gdt = systemPage
     private static let ldt = systemPage + 0x200
     private static let tss = systemPage + 0x400
     private static let stackTop = stackPage + 0xff0

@@ -1,3 +1,4 @@
+import Foundation
 import Guests
 import RecordReplay
 import TestGuests
@@ -55,7 +56,7 @@ struct GuestRun {
 }
 
 extension EngineKnobs {
-    /// Each knob of the engine far from its default, by name: it changes no bit of a run.
+    /// Each knob of the engines far from its default, by name: it changes no bit of a run.
     static var extremes: [(name: String, knobs: EngineKnobs)] {
         func with(_ name: String, _ set: (inout EngineKnobs) -> Void) -> (name: String, knobs: EngineKnobs) {
             var knobs = EngineKnobs()
@@ -72,6 +73,29 @@ extension EngineKnobs {
             with("all of them") {
                 ($0.tlbEntries, $0.blockSlots, $0.arenaInstructions, $0.flushInterval, $0.poison) = (2, 2, 256, 1009, true)
             },
-        ]
+        ] + translators
     }
+
+    /// The translator with its own knobs far from their defaults; quick tests turn the first two.
+    static let translators: [(name: String, knobs: EngineKnobs)] = {
+        func with(_ name: String, _ set: (inout EngineKnobs) -> Void) -> (name: String, knobs: EngineKnobs) {
+            var knobs = EngineKnobs()
+            knobs.engine = .translate
+            set(&knobs)
+            return ("translator, " + name, knobs)
+        }
+        let all = [
+            with("at first sight") { $0.translationThreshold = 0 },
+            with("small caches and flushes") {
+                ($0.translationThreshold, $0.flushInterval, $0.codeBytes) = (0, 49_999, 1 << 18)
+                ($0.tlbEntries, $0.blockSlots, $0.arenaInstructions, $0.poison) = (16, 64, 256, true)
+            },
+            with("defaults") { _ in },
+            with("one instruction a block") { ($0.translationThreshold, $0.longestTranslation) = (0, 1) },
+            with("a code cache of 1 MiB") { ($0.translationThreshold, $0.codeBytes) = (0, 1 << 20) },
+            with("a tiny TLB") { ($0.translationThreshold, $0.tlbEntries) = (1, 2) },
+            with("a flush every 4,999 steps") { ($0.translationThreshold, $0.flushInterval) = (1, 4_999) },
+        ]
+        return ProcessInfo.processInfo.environment["HINDSIGHT_TEST_LENGTH"] == "quick" ? Array(all.prefix(2)) : all
+    }()
 }

@@ -38,8 +38,10 @@ import X86
                 let replay = try run.replay(slice: slice)
                 #expect(replay.verdict == .identical && replay.rung == end.rung, "\(name), polled every \(slice) steps")
             }
-            let flushed = try replayWithRandomFlushes(run)
-            #expect(flushed.verdict == .identical && flushed.rung == end.rung, "\(name), flushed at random")
+            for knobs in [EngineKnobs(), EngineKnobs.translators[0].knobs] {
+                let flushed = try replayWithRandomFlushes(run, knobs)
+                #expect(flushed.verdict == .identical && flushed.rung == end.rung, "\(name), flushed at random, \(knobs.engine)")
+            }
         }
     }
 
@@ -52,7 +54,7 @@ import X86
                 #expect(try other.record(NoEvents()).rung == end.rung, "\(name), a rung every \(spacing) steps")
                 #expect(try other.replay().verdict == .identical)
             }
-            if let (knob, knobs) = EngineKnobs.extremes.last {
+            if let (knob, knobs) = EngineKnobs.extremes.first(where: { $0.name == "all of them" }) {
                 #expect(try run(name, in: folder).record(NoEvents(), knobs).rung == end.rung, "\(name), \(knob)")
             }
             var polls: [(pace: Pace, interval: UInt64)] = [(.fast, 997), (.fast, 1_000_000)]
@@ -66,10 +68,22 @@ import X86
         }
     }
 
+    @Test("What the translator records the interpreter replays", arguments: guests)
+    func translated(name: String) throws {
+        try withFolder { folder in
+            let end = try run(name, in: folder).record(NoEvents())
+            for (knob, knobs) in EngineKnobs.translators.prefix(1) {
+                let translated = run(name, in: folder)
+                #expect(try translated.record(NoEvents(), knobs).rung == end.rung, "\(name), \(knob)")
+                #expect(try translated.replay().verdict == .identical, "\(name), \(knob)")
+            }
+        }
+    }
+
     /// A replay that drops all translations at a third of its stops.
-    private func replayWithRandomFlushes(_ run: GuestRun) throws -> Replay.Result {
+    private func replayWithRandomFlushes(_ run: GuestRun, _ knobs: EngineKnobs) throws -> Replay.Result {
         let trace = try run.trace()
-        let machine = try Replay.machine(of: trace)
+        let machine = try Replay.machine(of: trace, knobs: knobs)
         var generator = SplitMix(seed: 17)
         return try Replay(trace, machine: machine, slice: 499).run { _, _ in
             if generator.next() % 3 == 0 { machine.processor.restored() }

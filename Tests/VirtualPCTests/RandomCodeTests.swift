@@ -9,6 +9,20 @@ struct RandomCodeTests {
     private static let programs = ProcessInfo.processInfo.environment["HINDSIGHT_TEST_LENGTH"] == "quick" ? 200 : 10_000
     private static let steps: UInt64 = 2_000
 
+    @Test("both engines end in the same outcome and the same digest", arguments: RandomCode.Mode.allCases)
+    func engines(_ mode: RandomCode.Mode) throws {
+        var generator = SplitMix(seed: 101 + UInt64(RandomCode.Mode.allCases.firstIndex(of: mode) ?? 0))
+        for program in 0..<Self.programs / 4 {
+            let count = Int.random(in: 16...512, using: &generator)
+            let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
+            let code = RandomCode(mode: mode, bytes: bytes, catchesFaults: program % 4 > 0)
+            let machines = [try code.machine(.interpret), try code.machine(.translate)]
+            let ends = machines.map { $0.run(until: Position(Self.steps), source: NoEvents()) }
+            #expect(ends[0] == ends[1], "program \(program)")
+            #expect(machines[0].rung() == machines[1].rung(), "program \(program)")
+        }
+    }
+
     @Test("every run ends in an outcome", arguments: RandomCode.Mode.allCases)
     func ends(_ mode: RandomCode.Mode) throws {
         var generator = SplitMix(seed: 1 + UInt64(RandomCode.Mode.allCases.firstIndex(of: mode) ?? 0))

@@ -2,7 +2,7 @@ import Testing
 import X86
 
 /// What the rulings say of steps and boundaries (R1, R2, R5), where no other suite proves it.
-@Suite("Rulings on steps and boundaries")
+@Suite("Rulings on steps and boundaries", .bothEngines)
 struct BoundaryRulingTests {
     private static let code = FlatGuest.codeAddress
 

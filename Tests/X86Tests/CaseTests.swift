@@ -3,7 +3,7 @@ import NativeOracle
 import Testing
 import X86
 
-/// Each row of `Cases/*.cases` on the disassembler and on the interpreter.
+/// Each row of `Cases/*.cases` on the disassembler and on both engines.
 @Suite("Case rows")
 struct CaseTests {
     /// The folder of the rows, beside this file.
@@ -40,11 +40,32 @@ struct CaseTests {
     }
 
     @Test("rows disassemble as they say and leave what they say", arguments: files)
-    func rows(file: String) throws {
+    func rows(file: String) throws { try check(file, try EngineExecutor(kernel: .long)) }
+
+    @Test("they do on the translator, from an empty TLB and from a full one", arguments: files)
+    func translated(file: String) throws {
+        for isWarm in [false, true] {
+            let executor = try EngineExecutor(kernel: .long, knobs: .translatedSingly, isWarm: isWarm)
+            try check(file, executor)
+            #expect(executor.translatedSteps > 0)
+        }
+    }
+
+    private func check(_ file: String, _ executor: EngineExecutor) throws {
         let path = Self.folder + "/" + file
-        let check = CaseCheck(executor: try InterpreterExecutor(kernel: .long))
+        let check = CaseCheck(executor: executor)
         for failure in try check.failures(in: CaseFile(path: path, text: readText(path)), includingCited: true) {
             Issue.record("\(failure)")
         }
+    }
+
+    @Test("a row's instruction runs translated")
+    func isTranslated() throws {
+        // add rax,rbx
+        let trial = Trial(mode: .bits64, bytes: [0x48, 0x01, 0xD8])
+        let executor = try EngineExecutor(kernel: .long, knobs: .translatedSingly)
+        let outcome = try executor.run([trial])[0]
+        #expect(outcome.ending == .retired)
+        #expect(executor.translatedSteps >= 1)
     }
 }

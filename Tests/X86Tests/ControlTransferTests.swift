@@ -1,7 +1,7 @@
 import Testing
 import X86
 
-@Suite("Control transfer")
+@Suite("Control transfer", .bothEngines)
 struct ControlTransferTests {
     @Test("a loop of LOOP, CALL and RET counts down in exact steps")
     func calls() throws {

@@ -1,7 +1,7 @@
 import Testing
 import X86
 
-@Suite("Debug exceptions and shadows")
+@Suite("Debug exceptions and shadows", .bothEngines)
 struct DebugTests {
     static let code = FlatGuest.codeAddress
     static let singleStep: UInt64 = 1 << 14

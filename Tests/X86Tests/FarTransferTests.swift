@@ -1,7 +1,7 @@
 import Testing
 import X86
 
-@Suite("Far transfers")
+@Suite("Far transfers", .bothEngines)
 struct FarTransferTests {
     static let code = FlatGuest.codeAddress
 

@@ -1,7 +1,7 @@
 import Testing
 import X86
 
-@Suite("Flag control")
+@Suite("Flag control", .bothEngines)
 struct FlagControlTests {
     /// The rules of CLI, STI, PUSHF and POPF by mode (Intel SDM Vol. 2, their pages; Vol. 3A 20.3.3.4 and 20.4).
     private func guest(

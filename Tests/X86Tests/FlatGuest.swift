@@ -1,3 +1,4 @@
+import NativeOracle
 import X86
 
 /// A processor with 4 MiB of RAM in one of the three code widths, segments flat and paging only where 64-bit mode needs it, and
@@ -7,13 +8,13 @@ final class FlatGuest {
 
     let memory: PhysicalMemory
     let processor: Processor
-    let engine: Interpreter
+    let engine: any Engine
     let bus = RecordingBus()
 
-    init(mode: Int, model: CPUModel = .x8664v1, knobs: EngineKnobs = EngineKnobs(), code: [UInt8]) throws {
+    init(mode: Int, model: CPUModel = .x8664v1, knobs: EngineKnobs = EngineUnderTest.knobs, code: [UInt8]) throws {
         memory = try PhysicalMemory(byteCount: 4 << 20)
         processor = Processor(model: model, memory: memory, knobs: knobs)
-        engine = Interpreter(processor)
+        engine = try knobs.engine(of: processor)
         processor.bus = bus
         bus.processor = processor
         memory.write(PhysicalAddress(Self.codeAddress), code)

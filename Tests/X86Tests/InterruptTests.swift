@@ -1,7 +1,7 @@
 import Testing
 import X86
 
-@Suite("Interrupts and exceptions")
+@Suite("Interrupts and exceptions", .bothEngines)
 struct InterruptTests {
     static let code = FlatGuest.codeAddress
 

@@ -2,7 +2,7 @@ import Testing
 import X86
 
 /// What the rulings say of memory (R8 to R11, R16), where no other suite proves it.
-@Suite("Rulings on memory")
+@Suite("Rulings on memory", .bothEngines)
 struct MemoryRulingTests {
     /// The directory entry of the second 2 MiB in the page tables of a 64-bit guest, and the end of the first.
     private static let secondPage: UInt64 = 0x3008

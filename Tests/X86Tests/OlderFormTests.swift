@@ -2,7 +2,7 @@ import Testing
 import X86
 
 /// Encodings that newer processors took over: ours run them as their older form, which the host may not.
-@Suite("Older forms")
+@Suite("Older forms", .bothEngines)
 struct OlderFormTests {
     /// The mnemonics that these tests stand for instead of case rows.
     static let names = hints.map(\.name) + ["tzcnt", "lzcnt"]

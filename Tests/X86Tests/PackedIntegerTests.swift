@@ -2,7 +2,7 @@ import Testing
 import X86
 
 /// When MMX and SSE instructions may run, on which models, and what they leave alone: what case rows cannot state.
-@Suite("Packed integers")
+@Suite("Packed integers", .bothEngines)
 struct PackedIntegerTests {
     /// Instructions on MMX registers: PXOR, PMOVMSKB, PSHUFB, PSLLW by immediate, EMMS.
     private static let mmx: [[UInt8]] = [

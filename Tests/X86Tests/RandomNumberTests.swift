@@ -1,7 +1,7 @@
 import Testing
 import X86
 
-@Suite("RDRAND")
+@Suite("RDRAND", .bothEngines)
 struct RandomNumberTests {
     private func guest(_ seed: UInt64, _ code: [UInt8]) throws -> FlatGuest {
         let guest = try FlatGuest(mode: 64, model: .x8664v2, code: code)

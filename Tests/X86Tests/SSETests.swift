@@ -2,7 +2,7 @@ import Glibc
 import Testing
 import X86
 
-@Suite("SSE")
+@Suite("SSE", .bothEngines)
 struct SSETests {
     private static let operand: UInt64 = 0x2_0000
 

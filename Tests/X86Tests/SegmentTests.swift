@@ -1,7 +1,7 @@
 import Testing
 import X86
 
-@Suite("Segment registers and descriptor tables")
+@Suite("Segment registers and descriptor tables", .bothEngines)
 struct SegmentTests {
     /// mov REG, ax
     private static func load(_ index: Int) -> [UInt8] { [0x8E, 0xC0 | UInt8(index) << 3] }

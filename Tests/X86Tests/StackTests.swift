@@ -1,7 +1,7 @@
 import Testing
 import X86
 
-@Suite("Stack instructions")
+@Suite("Stack instructions", .bothEngines)
 struct StackTests {
     /// A 32-bit guest whose stack segment ends at `limit`; the rest of memory is AAH.
     private func guest(_ code: [UInt8], limit: UInt32 = .max, sp: UInt64) throws -> GateGuest {

@@ -1,7 +1,7 @@
 import Testing
 import X86
 
-@Suite("String instructions")
+@Suite("String instructions", .bothEngines)
 struct StringTests {
     /// One run of a string instruction.
     struct Run: Sendable, CustomTestStringConvertible {

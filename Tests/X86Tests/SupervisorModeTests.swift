@@ -3,7 +3,7 @@ import X86
 
 /// What keeps the supervisor from user pages (Intel SDM Vol. 3A 4.6), and process-context identifiers (4.10.1). All pages of the
 /// guest are user pages; without an IDT every fault ends in a triple fault.
-@Suite("Supervisor mode")
+@Suite("Supervisor mode", .bothEngines)
 struct SupervisorModeTests {
     private static let address: UInt64 = 0x500
     /// mov rax, [500H]

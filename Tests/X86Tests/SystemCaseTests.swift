@@ -1,7 +1,8 @@
 import NativeOracle
 import Testing
+import X86
 
-/// The rows of `Cases/system`, whose expectations come from the manual, on the interpreter.
+/// The rows of `Cases/system`, whose expectations come from the manual, on both engines.
 @Suite("Case rows of system level")
 struct SystemCaseTests {
     private static let folder = String(#filePath.prefix(upTo: #filePath.lastIndex(of: "/")!)) + "/Cases/system"
@@ -14,6 +15,8 @@ struct SystemCaseTests {
         let rows = try CaseFile(path: path, text: readText(path))
         #expect(rows.rows.count >= 20)
         #expect(rows.rows.filter { $0.citation == nil }.map(\.description) == [])
-        for failure in try SystemCaseCheck().failures(in: rows) { Issue.record("\(failure)") }
+        for knobs in [EngineKnobs(), .translatedSingly] {
+            for failure in try SystemCaseCheck(knobs: knobs).failures(in: rows) { Issue.record("\(knobs.engine): \(failure)") }
+        }
     }
 }

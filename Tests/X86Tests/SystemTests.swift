@@ -1,7 +1,7 @@
 import Testing
 import X86
 
-@Suite("System instructions")
+@Suite("System instructions", .bothEngines)
 struct SystemTests {
     static let code = FlatGuest.codeAddress
 

@@ -1,7 +1,7 @@
 import Testing
 import X86
 
-@Suite("Hardware task switches")
+@Suite("Hardware task switches", .bothEngines)
 struct TaskSwitchTests {
     static let code = FlatGuest.codeAddress
     static let second = GateGuest.secondTSS

@@ -3,7 +3,7 @@ import X86
 
 /// What the manual leaves undefined, against the table in X86.docc/Undefined.md (ruling R12). That the table is what Intel's
 /// processors show is the oracle's business.
-@Suite("Undefined flags")
+@Suite("Undefined flags", .bothEngines)
 struct UndefinedTests {
     /// One instruction in 32-bit code, run with all six status flags set; what it leaves.
     struct Row: Sendable, CustomTestStringConvertible {

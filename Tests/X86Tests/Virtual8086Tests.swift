@@ -1,7 +1,7 @@
 import Testing
 import X86
 
-@Suite("Virtual-8086 mode")
+@Suite("Virtual-8086 mode", .bothEngines)
 struct Virtual8086Tests {
     /// A guest that runs `code` at 2000:0010 with a stack at 1000:0100.
     private func guest(iopl: UInt64, vme: Bool = false, code: [UInt8]) throws -> GateGuest {

@@ -1,7 +1,7 @@
 import Testing
 import X86
 
-@Suite("x87")
+@Suite("x87", .bothEngines)
 struct X87Tests {
     private static let operand: UInt64 = 0x3000
 

@@ -24,7 +24,7 @@ struct Cases: ParsableCommand {
         if write && !HostExecutor.showsAdoptedFlags {
             throw ValidationError("--write needs an Intel host: rows hold the undefined flags that Intel processors show")
         }
-        let check = CaseCheck(executor: interpreter ? try InterpreterExecutor(kernel: .long) : try HostExecutor())
+        let check = CaseCheck(executor: interpreter ? try EngineExecutor(kernel: .long) : try HostExecutor())
         var failures: [CaseFailure] = []
         for path in files {
             var file = try CaseFile(path: path, text: readText(path))

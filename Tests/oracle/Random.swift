@@ -1,10 +1,11 @@
 import ArgumentParser
 import NativeOracle
+import struct X86.EngineKnobs
 
-/// `oracle random`: random instructions on the host's CPU and on the interpreter.
+/// `oracle random`: random instructions on the host's CPU and on the interpreter, or on the interpreter and the translator.
 struct Random: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Runs random user-level instructions on the host's CPU and on the interpreter, and compares.",
+        abstract: "Runs random user-level instructions on the host's CPU and on an engine of ours, and compares.",
         discussion: """
             Registers, flags, memory, faults and x87 and SSE state must be equal. Each mismatch is reported with its inputs, both outcomes \
             and a case row that shows it. The same seed gives the same trials. Exit code 1 if anything differed.
@@ -12,7 +13,7 @@ struct Random: ParsableCommand {
 
     /// What is held against the host.
     enum Subject: String, ExpressibleByArgument, CaseIterable {
-        case interpreter, legacy, host
+        case interpreter, legacy, host, translator
     }
 
     @Option(help: "How many million trials in each mode.")
@@ -39,7 +40,7 @@ struct Random: ParsableCommand {
     @Option(help: "How many mismatches are reported in full, one a mnemonic.")
     var reports = 20
 
-    @Option(help: "interpreter (long and compatibility mode), legacy (protected mode with PAE; no 64-bit code), or host (the oracle against itself).")
+    @Option(help: "interpreter (long and compatibility mode), legacy (protected mode with PAE; no 64-bit code), host (the oracle against itself), or translator (against the interpreter, memory in the TLB).")
     var subject = Subject.interpreter
 
     @Flag(help: "Print how often each mnemonic and operand form was run.")
@@ -52,12 +53,13 @@ struct Random: ParsableCommand {
     }
 
     func run() throws {
-        let host = try HostExecutor()
+        let judge: any Executor = subject == .translator ? try EngineExecutor(kernel: .long, isWarm: true) : try HostExecutor()
         let executor: any Executor =
             switch subject {
-            case .interpreter: try InterpreterExecutor(kernel: .long)
-            case .legacy: try InterpreterExecutor(kernel: .legacy)
+            case .interpreter: try EngineExecutor(kernel: .long)
+            case .legacy: try EngineExecutor(kernel: .legacy)
             case .host: try HostExecutor()
+            case .translator: try EngineExecutor(kernel: .long, knobs: .translatedSingly, isWarm: true)
             }
         let modes = mode.flatMap(Mode.init(rawValue:)).map { [$0] } ?? Mode.allCases.filter { subject != .legacy || $0 != .bits64 }
         let count = Int(millions * 1_000_000)
@@ -65,7 +67,7 @@ struct Random: ParsableCommand {
         let clock = ContinuousClock()
         for mode in modes {
             let run = RandomRun(
-                mode: mode, seed: seed, repertoire: repertoire, only: Set(only), oracle: host, subject: executor, reportLimit: reports)
+                mode: mode, seed: seed, repertoire: repertoire, only: Set(only), oracle: judge, subject: executor, reportLimit: reports)
             let time = try clock.measure { try run.run(from..<from + count, stopAfter: stopAfter) }
             for report in run.reports { print(report, "\n") }
             let forms = run.coverage.values.reduce(0) { $0 + $1.count }

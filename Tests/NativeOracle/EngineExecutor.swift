@@ -1,14 +1,16 @@
 import Glibc
 import X86
 
-/// Runs trials on our interpreter: at CPL 3 under paging, with the sandbox's memory and segments at the same linear
+/// Runs trials on an engine of ours: at CPL 3 under paging, with the sandbox's memory and segments at the same linear
 /// addresses as on the host. Each exception goes through the IDT to a loop at CPL 0, and is read off the frame there.
-package final class InterpreterExecutor: Executor {
+package final class EngineExecutor: Executor {
     package let name: String
     package let leavesUndefined = false
     package let followsRulings = true
     private let processor: Processor
-    private let interpreter: Interpreter
+    private let engine: any Engine
+    /// Whether trials find their memory in the TLB, where that can be.
+    private let isWarm: Bool
     private let bus = NoBus()
     private let kernel: UserModeKernel
     /// What the sandbox's memory holds before the running trial, by `Sandbox.memory`.
@@ -21,18 +23,22 @@ package final class InterpreterExecutor: Executor {
 
     /// An executor for trials of one kind: 64-bit ones need long mode; the others run there in compatibility mode, or in
     /// legacy protected mode with PAE.
-    package init(kernel: UserModeKernel.Kind, knobs: EngineKnobs = EngineKnobs()) throws {
-        name = kernel == .long ? "interpreter" : "interpreter (legacy)"
+    package init(kernel: UserModeKernel.Kind, knobs: EngineKnobs = EngineKnobs(), isWarm: Bool = false) throws {
+        name = (knobs.engine == .interpret ? "interpreter" : "translator") + (kernel == .long ? "" : " (legacy)")
+        self.isWarm = isWarm
         self.kernel = UserModeKernel(kind: kernel)
         let memory = try PhysicalMemory(byteCount: 4 << 20)
         processor = Processor(model: .x8664v2, memory: memory, knobs: knobs)
         processor.bus = bus
-        interpreter = Interpreter(processor)
+        engine = try knobs.engine(of: processor)
         backgroundImage = MemoryImage(bytes: Sandbox.background(seed: 0))
         before = backgroundImage
         for part in self.kernel.structures { memory.write(part.address, part.bytes) }
         memory.write(PhysicalAddress(UInt64(Sandbox.code)), [UInt8](repeating: 0xcc, count: Int(Sandbox.page)))
     }
+
+    /// Steps that ran translated.
+    package var translatedSteps: UInt64 { (engine as? Translator)?.translatedSteps ?? 0 }
 
     package func run(_ trials: [Trial]) throws -> [Outcome] {
         for trial in trials {
@@ -46,7 +52,8 @@ package final class InterpreterExecutor: Executor {
     private func run(_ trial: Trial) -> Outcome {
         place(trial)
         let start = kernel.state(for: trial)
-        processor.state = start
+        let warmUp = isWarm ? WarmUp(for: trial) : nil
+        begin(start, after: warmUp)
         let ending = runToHandler()
         var state = processor.state
         var outcome: Outcome
@@ -62,9 +69,27 @@ package final class InterpreterExecutor: Executor {
             // Delivery itself writes CR2.
             if case .exception(14, _, _) = outcome.ending { outcome.system.removeAll { $0.name == "cr2" } }
         }
-        let fill = [UInt8](repeating: 0xcc, count: trial.bytes.count)
-        processor.memory.write(PhysicalAddress(UInt64(trial.address)), fill)
+        erase(at: trial.address, count: trial.bytes.count)
+        if let warmUp { erase(at: warmUp.address, count: warmUp.bytes.count) }
         return outcome
+    }
+
+    /// Brings the processor to the start of a trial.
+    private func begin(_ start: State, after warmUp: WarmUp?) {
+        processor.state = start
+        guard let warmUp else { return }
+        processor.memory.write(PhysicalAddress(UInt64(warmUp.address)), warmUp.bytes)
+        var state = start
+        state.rip = UInt64(warmUp.address)
+        processor.state = state
+        let exit = engine.run(until: Position(warmUp.steps))
+        precondition(
+            exit == .position && processor.state.rip == start.rip,
+            "the warm-up of \(start.rip) ends with \(exit) at \(processor.state.rip), flags \(start.rflags)")
+    }
+
+    private func erase(at address: UInt32, count: Int) {
+        processor.memory.write(PhysicalAddress(UInt64(address)), [UInt8](repeating: 0xcc, count: count))
     }
 
     private func place(_ trial: Trial) {
@@ -100,9 +125,10 @@ package final class InterpreterExecutor: Executor {
 
     /// Nil once an exception handler has been entered.
     private func runToHandler() -> Ending? {
+        let start = processor.position
         var limit: UInt64 = 4
         while true {
-            switch interpreter.run(until: Position(limit)) {
+            switch engine.run(until: start.advanced(by: limit)) {
             case .attention: continue
             case .halted: return .retired
             case .tripleFault: return .stopped("triple fault")

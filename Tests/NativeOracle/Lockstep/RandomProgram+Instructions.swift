@@ -1,0 +1,206 @@
+import CZydis
+import X86
+
+/// The instructions of random programs: those of the generator, with registers loaded so that memory operands are hit, and
+/// more readers of flags, pushes and pops than chance has.
+extension RandomProgram {
+    mutating func writeInstruction() {
+        switch random.below(100) {
+        case 0..<60: writeGenerated()
+        case 60..<72: writeFlagReader()
+        case 72..<78: writePatchable()
+        case 78..<82: writeStoreToCode()
+        case 82..<88: writePushAndPop()
+        case 88..<91: writeFlagWrite()
+        default: writeArithmetic()
+        }
+    }
+
+    // MARK: Generated instructions
+
+    private mutating func writeGenerated() {
+        var item: Generator.Item
+        repeat {
+            item = random.pick(generators).item(random.below(1 << 30))
+            // At the end of the generator's page instructions are cut.
+        } while !(item.disassembly.map { isUsable($0) && $0.length == item.trial.bytes.count } ?? random.chance(3))
+        guard let disassembly = item.disassembly else { return code.put(item.trial.bytes) }
+        var trial = item.trial
+        if random.chance(75) { loadRegisters(of: disassembly, trial) }
+        let field = disassembly.instruction.raw.disp
+        if field.size == 32, isRelative(disassembly) {
+            let old = trial.bytes[Int(field.offset)..<Int(field.offset) + 4].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            let moved = old &+ trial.registers.rip &- code.here
+            trial.bytes.replaceSubrange(Int(field.offset)..<Int(field.offset) + 4, with: CodeWriter.little(moved, 4))
+        }
+        code.put(trial.bytes)
+    }
+
+    private func isRelative(_ disassembly: Disassembly) -> Bool {
+        (0..<disassembly.operandCount).contains {
+            let operand = disassembly.operand($0)
+            return operand.type == ZYDIS_OPERAND_TYPE_MEMORY && (operand.mem.base == ZYDIS_REGISTER_RIP || operand.mem.base == ZYDIS_REGISTER_EIP)
+        }
+    }
+
+    /// Whether the program keeps its shape over an instruction: no branch, a stack pointer that stays, nothing that only the
+    /// system may do where the program is the system.
+    private func isUsable(_ disassembly: Disassembly) -> Bool {
+        switch disassembly.instruction.meta.category {
+        case ZYDIS_CATEGORY_COND_BR, ZYDIS_CATEGORY_UNCOND_BR, ZYDIS_CATEGORY_CALL, ZYDIS_CATEGORY_RET, ZYDIS_CATEGORY_SYSCALL, ZYDIS_CATEGORY_SYSRET:
+            return false
+        default: break
+        }
+        if kind.isSupervisor {
+            switch disassembly.isaSet {
+            case ZYDIS_ISA_SET_I286REAL, ZYDIS_ISA_SET_I286PROTECTED, ZYDIS_ISA_SET_I486REAL, ZYDIS_ISA_SET_PENTIUMREAL: return false
+            default: break
+            }
+            switch disassembly.mnemonic {
+            case ZYDIS_MNEMONIC_HLT, ZYDIS_MNEMONIC_MOV where touchesSystemRegister(disassembly): return false
+            default: break
+            }
+        }
+        return !writesStackPointer(disassembly)
+    }
+
+    private func touchesSystemRegister(_ disassembly: Disassembly) -> Bool {
+        (0..<disassembly.visibleOperandCount).contains {
+            let operand = disassembly.operand($0)
+            guard operand.type == ZYDIS_OPERAND_TYPE_REGISTER else { return false }
+            let kind = ZydisRegisterGetClass(operand.reg.value)
+            return kind == ZYDIS_REGCLASS_CONTROL || kind == ZYDIS_REGCLASS_DEBUG || kind == ZYDIS_REGCLASS_SEGMENT
+        }
+    }
+
+    private func writesStackPointer(_ disassembly: Disassembly) -> Bool {
+        (0..<disassembly.operandCount).contains {
+            let operand = disassembly.operand($0)
+            guard operand.type == ZYDIS_OPERAND_TYPE_REGISTER, operand.actions & 0xA != 0 else { return false }
+            return [ZYDIS_REGISTER_SPL, ZYDIS_REGISTER_SP, ZYDIS_REGISTER_ESP, ZYDIS_REGISTER_RSP].contains(operand.reg.value)
+        }
+    }
+
+    /// Loads what an instruction's addresses are made of, and the counters of string instructions.
+    private mutating func loadRegisters(of disassembly: Disassembly, _ trial: Trial) {
+        var values: [Int: UInt64] = [:]
+        var setup = Setup(bytes: trial.bytes, disassembly: disassembly, mode: trial.mode, background: 0)
+        setup.trial = trial
+        for index in 0..<disassembly.operandCount {
+            let operand = disassembly.operand(index)
+            guard operand.type == ZYDIS_OPERAND_TYPE_MEMORY else { continue }
+            let baseRegister = disassembly.base(of: operand)
+            let isRelative = baseRegister == ZYDIS_REGISTER_RIP || baseRegister == ZYDIS_REGISTER_EIP
+            if operand.mem.index != ZYDIS_REGISTER_NONE {
+                let number = Int(ZydisRegisterGetId(operand.mem.index))
+                values[number] = trial.registers.gpr[number]
+            }
+            if baseRegister != ZYDIS_REGISTER_NONE, !isRelative {
+                let number = Int(ZydisRegisterGetId(baseRegister))
+                var value = trial.registers.gpr[number]
+                if random.chance(8) {
+                    // Across the end of a page.
+                    let size = max(2, Int(operand.size) / 8)
+                    value = value &+ 0x1_1000 &- UInt64(1 + random.below(size - 1)) &- setup.linearAddress(of: operand)
+                }
+                if random.chance(6) { value &+= ProgramMap.userAlias }
+                values[number] = value &- base(segment(operand.mem.segment))
+            }
+        }
+        if disassembly.instruction.meta.category == ZYDIS_CATEGORY_STRINGOP { values[1] = trial.registers.gpr[1] & (random.chance(90) ? 31 : 0x3FF) }
+        if disassembly.mnemonic == ZYDIS_MNEMONIC_DIV || disassembly.mnemonic == ZYDIS_MNEMONIC_IDIV, random.chance(60) {
+            values[2] = trial.registers.gpr[2]
+        }
+        for (number, value) in values.sorted(by: { $0.key < $1.key }) where number != 4 { load(number, value) }
+    }
+
+    private func segment(_ register: ZydisRegister) -> Int {
+        switch register {
+        case ZYDIS_REGISTER_DS: SegmentIndex.ds
+        case ZYDIS_REGISTER_ES: SegmentIndex.es
+        case ZYDIS_REGISTER_SS: SegmentIndex.ss
+        default: SegmentIndex.fs
+        }
+    }
+
+    mutating func load(_ number: Int, _ value: UInt64) {
+        let low = UInt8(number & 7)
+        if isLong, value > 0xFFFF_FFFF {
+            code.put([number >= 8 ? 0x49 : 0x48, 0xB8 | low] + CodeWriter.little(value, 8))
+        } else {
+            code.put((number >= 8 ? [0x41] : []) + [0xB8 | low], value)
+        }
+    }
+
+    // MARK: What chance has too little of
+
+    private mutating func register() -> UInt8 { UInt8(random.pick(isLong ? [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] : [0, 1, 2, 3, 5, 6, 7])) }
+
+    /// ModRM with two registers, behind the REX prefix that it needs.
+    private func registers(_ opcode: [UInt8], _ reg: UInt8, _ rm: UInt8, wide: Bool = false) -> [UInt8] {
+        let rex: UInt8 = (wide ? 8 : 0) | (reg >> 3) << 2 | rm >> 3
+        return (rex != 0 && isLong ? [0x40 | rex] : []) + opcode + [0xC0 | (reg & 7) << 3 | rm & 7]
+    }
+
+    private mutating func writeFlagReader() {
+        let condition = UInt8(random.below(16))
+        let wide = isLong && random.chance(40)
+        switch random.below(8) {
+        case 0: code.put(registers([0x0F, 0x90 | condition], 0, register() & 3))
+        case 1: code.put([0x0F, 0x90 | condition, 0x04, 0x25], data(0x1_0000 + UInt64(random.below(0x2000))))
+        case 2: code.put(registers([0x0F, 0x40 | condition], register(), register(), wide: wide))
+        case 3:
+            // pushf; pop reg
+            let target = register()
+            code.put(0x9C)
+            code.put((target >= 8 ? [0x41] : []) + [0x58 | target & 7])
+        case 4: code.put(0x9F)
+        case 5: code.put(registers([random.chance(50) ? 0x11 : 0x19], register(), register(), wide: wide))
+        case 6:
+            code.put([0x0F, 0x40 | condition, 0x04 | (register() & 7) << 3, 0x25], data(0x1_0000 + UInt64(random.below(0x1FF8))))
+        default: code.put(0x70 | condition, 0)
+        }
+    }
+
+    private mutating func writePushAndPop() {
+        let source = register()
+        let wide = isLong && random.chance(30)
+        code.put((source >= 8 ? [0x41] : []) + [0x50 | source & 7])
+        for _ in 0..<random.below(3) { code.put(registers([random.pick([0x01, 0x29, 0x31, 0x85, 0x39, 0x89])], register(), register(), wide: wide)) }
+        let target = register()
+        // pop reg, pop [memory], or lea sp,[sp+slot]
+        switch random.below(4) {
+        case 0: code.put([0x8F, 0x04, 0x25], data(0x1_0000 + UInt64(random.below(0x1FF8))))
+        case 1: code.put(isLong ? [0x48, 0x8D, 0x64, 0x24, 8] : [0x8D, 0x64, 0x24, 4])
+        default: code.put((target >= 8 ? [0x41] : []) + [0x58 | target & 7])
+        }
+    }
+
+    /// Flags from a register: status and direction, seldom AC or TF.
+    private mutating func writeFlagWrite() {
+        var mask: UInt64 = random.chance(30) ? 0xCD5 : 0x8D5
+        if random.chance(3) { mask |= 0x4_0000 }
+        if random.chance(3) { mask |= 0x100 }
+        if random.chance(30) { return code.put(0x9E) }
+        let keep: UInt64 = kind.isSupervisor ? 0x200 : 0
+        code.put([0x25], mask)
+        if keep != 0 { code.put([0x0D], keep) }
+        code.put(0x50)
+        code.put(0x9D)
+    }
+
+    /// ALU operations of registers, and of memory off a register that stays for some instructions.
+    private mutating func writeArithmetic() {
+        let wide = isLong && random.chance(50)
+        let operation = UInt8(random.below(8)) << 3
+        if random.chance(40) { return code.put(registers([operation | 1], register(), register(), wide: wide)) }
+        let base = random.pick(isLong ? [3, 6, 7, 8, 10, 15] : [3, 6, 7])
+        load(base, 0x1_0000 + UInt64(random.below(0x1F00)) &- self.base(SegmentIndex.ds))
+        for _ in 0..<1 + random.below(4) {
+            let operation = UInt8(random.below(8)) << 3 | UInt8(random.pick([0, 1, 2, 3]))
+            let reg = register()
+            let rex: UInt8 = (wide ? 8 : 0) | (reg >> 3) << 2 | UInt8(base) >> 3
+            code.put((rex != 0 && isLong ? [0x40 | rex] : []) + [operation, 0x40 | (reg & 7) << 3 | UInt8(base) & 7, UInt8(truncatingIfNeeded: random.next()) & 0x7F])
+        }
+    }
+}

@@ -1,0 +1,102 @@
+import NativeOracle
+import Testing
+import X86
+
+/// What translated code did otherwise than the interpreter, or brought the process down with.
+@Suite("Translator")
+struct TranslatorTests {
+    private static let codeAddress = FlatGuest.codeAddress
+
+    /// Runs a guest on both engines, each instruction translated alone and then blocks, and expects equal states.
+    private func expectSame(_ steps: UInt64, _ what: String, _ make: () throws -> GateGuest) throws {
+        let reference = try make()
+        reference.run(steps)
+        for knobs in [EngineKnobs.translatedSingly, .translatedAtOnce] {
+            let guest = try EngineUnderTest.$knobs.withValue(knobs) { try make() }
+            guest.run(steps)
+            #expect(StateDifferences.of(reference.state, guest.state) == [], "\(what), at most \(knobs.longestTranslation) instructions a block")
+            #expect(reference.flat.read(0, 0x1_0000) == guest.flat.read(0, 0x1_0000), "\(what)")
+        }
+    }
+
+    @Test("branches that go as far as they can", arguments: [[0xE9], [0xE8], [0x0F, 0x84], [0x0F, 0x85]] as [[UInt8]])
+    func farBranches(opcode: [UInt8]) throws {
+        for mode in [32, 64] {
+            for displacement: [UInt8] in [[0xFF, 0xFF, 0xFF, 0x7F], [0, 0, 0, 0x80], [0xF0, 0xFF, 0xFF, 0x7F], [0, 0xF0, 0xFF, 0x7F]] {
+                try expectSame(3, "\(opcode) \(displacement), \(mode) bits") { try GateGuest(mode: mode, code: [0x90] + opcode + displacement) }
+            }
+        }
+    }
+
+    @Test("a branch to an address that is not canonical faults, and is not retired", arguments: [[0xE9], [0xE8], [0x0F, 0x84]] as [[UInt8]])
+    func notCanonical(opcode: [UInt8]) throws {
+        try expectSame(2, "\(opcode)") {
+            let guest = try GateGuest(mode: 64, code: [])
+            // The last page of the lower half is the last of the first 2 MiB.
+            guest.write64(0x1000 + 8 * 255, 0x2007)
+            guest.write64(0x2000 + 8 * 511, 0x3007)
+            guest.write64(0x3000 + 8 * 511, 0x87)
+            guest.flat.write(0x1F_FF00, [0x90] + opcode + [0, 1, 0, 0])
+            guest.change {
+                $0.rip = 0x7FFF_FFFF_FF00
+                $0.rflags |= Flag.zf
+            }
+            return guest
+        }
+    }
+
+    @Test("indirect branches to the highest address fault there")
+    func highestAddress() throws {
+        // mov rax,-1; jmp rax, call rax, push rax; ret
+        for branch: [UInt8] in [[0xFF, 0xE0], [0xFF, 0xD0], [0x50, 0xC3]] {
+            try expectSame(4, "\(branch)") { try GateGuest(mode: 64, code: [0x48, 0xC7, 0xC0, 0xFF, 0xFF, 0xFF, 0xFF] + branch) }
+        }
+    }
+
+    @Test("nothing is written through CS")
+    func codeSegment() throws {
+        // or cs:[ebx],eax; inc dword cs:[ebx]; mov eax,cs:[ebx]
+        for code: [UInt8] in [[0x2E, 0x09, 0x03], [0x2E, 0xFF, 0x03], [0x2E, 0x8B, 0x03]] {
+            try expectSame(6, "\(code)") {
+                // mov ebx,2000H; mov [ebx],eax twice, so that the page can be written
+                try GateGuest(code: [0xBB, 0, 0x20, 0, 0, 0x89, 0x03, 0x89, 0x03] + code)
+            }
+        }
+    }
+
+    @Test("a walk that sets an accessed bit among code drops that code")
+    func walkDropsCode() throws {
+        try expectSame(6, "") {
+            // The directory's entry of linear 1000000H; beside it code that jumps to where that entry maps A000H.
+            let guest = try GateGuest(mode: 64, code: [0x90, 0x90, 0x90])
+            guest.write64(0x3040, 0x87)
+            let distance = 0x100_0000 + Self.codeAddress - 0x3049 - 5
+            guest.flat.write(0x3048, [0x90, 0xE9] + guest.flat.bytes(distance).prefix(4))
+            guest.change { $0.rip = 0x3048 }
+            return guest
+        }
+    }
+
+    @Test("flags that are defined here are not the host's")
+    func flags() throws {
+        // bsf dx,sp; bsr di,ax; rol r8,8; ror al,11; rol edx,cl; bsf of a register that is negative
+        for code: [UInt8] in [
+            [0x66, 0x0F, 0xBC, 0xD4], [0x66, 0x0F, 0xBD, 0xF8], [0x49, 0xC1, 0xC0, 8], [0xC0, 0xC8, 11], [0xD3, 0xC2], [0x48, 0x0F, 0xBC, 0xC8],
+        ] {
+            for flags: UInt64 in [0, Flag.of | Flag.sf | Flag.cf, Flag.of | Flag.af] {
+                try expectSame(4, "\(code)") {
+                    // seto bl; pushf
+                    let guest = try GateGuest(mode: 64, code: code + [0x0F, 0x90, 0xC3, 0x9C, 0x90])
+                    guest.change {
+                        $0.rflags |= flags
+                        $0.gpr[GPR.rax] = 0xE68E_98EF_0FBD_93A7
+                        $0.gpr[GPR.rcx] = 9
+                        $0.gpr[GPR.rdx] = 0x8000_0000_4000_0001
+                        $0.gpr[8] = 0xE6E1_896E_EE47_9E6B
+                    }
+                    return guest
+                }
+            }
+        }
+    }
+}
