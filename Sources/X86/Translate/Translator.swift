@@ -64,7 +64,6 @@ package final class Translator: Engine {
     /// Runs blocks until `stopAt`, a reason to exit, or something that a boundary must look at.
     private func runBlocks() -> Exit? {
         let core = cpu.core
-        let memory = cpu.memory
         core.pointee.translation.pending = nil
         while cpu.state.position < core.pointee.stopAt {
             if core.pointee.droppedPageCount > 0 { forgetDroppedPages() }
@@ -118,8 +117,10 @@ package final class Translator: Engine {
         if let edge = core.pointee.translation.pending { cache.pointee.link(edge, to: found, host: host, page: page) }
         core.pointee.translation.pending = nil
         core.pointee.translation.targets = cache.pointee.note(mode, rip: linear, host: host, found)
-        core.pointee.translation.limit = core.pointee.stopAt
-        core.pointee.translation.budget = Int64(core.pointee.stopAt &- cpu.state.position)
+        // As many steps as the budget can count, where no end is in sight.
+        let budget = min(core.pointee.stopAt &- cpu.state.position, 1 << 62)
+        core.pointee.translation.limit = cpu.state.position &+ budget
+        core.pointee.translation.budget = Int64(budget)
         core.pointee.translation.page = linear & ~0xFFF
         cpu.splitStatus()
         let before = cpu.state.position
