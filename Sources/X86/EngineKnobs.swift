@@ -19,6 +19,7 @@ package struct EngineKnobs: Equatable, Sendable {
     package var codeBytes = 256 << 20
     /// Fill what the engine leaves unused with garbage.
     package var poison = false
+    /// What makes the steps.
     package var engine = EngineKind.interpret
     package init() {}
 }

@@ -49,7 +49,6 @@ extension CPU {
         let page = memory.pageIndex(of: walk.address)
         guard page >= 0 else { return }
         let tag = linear & ~0xFFF
-        let core = core
         if entry.pointee.host == 0, core.pointee.filledEntryCount < Core.filledEntryCapacity {
             core.pointee.filledEntries[core.pointee.filledEntryCount] = entry
             core.pointee.filledEntryCount += 1
