@@ -127,9 +127,7 @@ package final class Interpreter: Engine {
                 if let known = cache.pointee.block(key, generation: generation) {
                     block = known
                     if branched { previous.pointee.branch = block } else { previous.pointee.fallThrough = block }
-                } else if let decoded = cache.pointee.decode(
-                    key, page: page, offset: linear & 0xFFF, mode: core.pointee.codeMode, memory: memory, cpu: cpu)
-                {
+                } else if let decoded = decode(key, page: page, linear: linear) {
                     block = decoded
                 } else {
                     previous = cache.pointee.none
@@ -165,11 +163,17 @@ package final class Interpreter: Engine {
         let mode = cpu.core.pointee.codeMode
         let key = BlockCache.key(page: page, offset: linear & 0xFFF, mode: mode)
         guard
-            let block = cache.pointee.block(key, generation: cpu.memory.codeGeneration[page])
-                ?? cache.pointee.decode(key, page: page, offset: linear & 0xFFF, mode: mode, memory: cpu.memory, cpu: cpu),
+            let block = cache.pointee.block(key, generation: cpu.memory.codeGeneration[page]) ?? decode(key, page: page, linear: linear),
             ip &+ UInt64(block.pointee.bytes) &- 1 <= cpu.core.pointee.codeLimit
         else { return nil }
         return block
+    }
+
+    /// Decodes the block of a key; nil where none begins.
+    private func decode(_ key: UInt64, page: Int, linear: UInt64) -> UnsafeMutablePointer<Block>? {
+        if expectsCrossing(at: linear) { return nil }
+        return cache.pointee.decode(
+            key, page: page, offset: linear & 0xFFF, mode: cpu.core.pointee.codeMode, memory: cpu.memory, cpu: cpu)
     }
 
     /// The RAM page to fetch from, filling the TLB; -1 where fetching faults or finds no RAM, which `stepLoose` sorts out.

@@ -77,6 +77,21 @@ struct TranslatorTests {
         }
     }
 
+    @Test("an instruction that crosses into another page is what both pages hold now", arguments: [32, 64])
+    func crossing(mode: Int) throws {
+        let start = Self.codeAddress + 0x1000 - 10
+        // inc byte [immediate]; mov ecx,imm32, half of it in the other page; add eax,ecx; jmp to the start
+        for immediate in [start + 8, start + 11] {
+            try expectSame(40, "\(mode) bits, the byte at \(immediate)") {
+                let guest = try GateGuest(mode: mode, code: [])
+                let increment: [UInt8] = mode == 64 ? [0xFE, 0x04, 0x25] : [0x90, 0xFE, 0x05]
+                guest.flat.write(start, increment + guest.flat.bytes(immediate).prefix(4) + [0xB9, 1, 2, 3, 4, 0x01, 0xC8, 0xEB, 0xF0])
+                guest.change { $0.rip = start }
+                return guest
+            }
+        }
+    }
+
     @Test("flags that are defined here are not the host's")
     func flags() throws {
         // bsf dx,sp; bsr di,ax; rol r8,8; ror al,11; rol edx,cl; bsf of a register that is negative

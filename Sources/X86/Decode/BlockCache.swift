@@ -115,7 +115,7 @@ struct BlockCache {
     }
 
     /// Marks 64-byte chunks as code, so that stores to them are noticed.
-    private func watch(page: Int, from first: Int, to last: Int, memory: PhysicalMemory, cpu: CPU) {
+    func watch(page: Int, from first: Int, to last: Int, memory: PhysicalMemory, cpu: CPU) {
         memory.codeChunks[page] |= (UInt64.max << UInt64(first >> 6)) & (UInt64.max >> UInt64(63 - last >> 6))
         if memory.pageFlags[page] & PhysicalMemory.PageFlag.code == 0 {
             memory.pageFlags[page] |= PhysicalMemory.PageFlag.code

@@ -58,10 +58,19 @@ extension Interpreter {
         return true
     }
 
+    /// Whether an instruction that crosses into another page was at `linear` last time, so that there is no block to decode.
+    func expectsCrossing(at linear: UInt64) -> Bool {
+        let entry = crossing.entry(linear)
+        return entry.pointee.linear == linear && entry.pointee.mode == cpu.core.pointee.codeMode
+    }
+
     /// Remembers an instruction that was decoded from `bytes`, if it crosses into another page.
     func noteCrossing(_ instruction: Instruction, at linear: UInt64, _ bytes: UnsafeMutablePointer<UInt8>) {
-        guard UInt64(instruction.length) > 0x1000 - (linear & 0xFFF) else { return }
         let entry = crossing.entry(linear)
+        guard UInt64(instruction.length) > 0x1000 - (linear & 0xFFF) else {
+            if entry.pointee.linear == linear { entry.pointee.linear = .max }
+            return
+        }
         entry.pointee.linear = linear
         entry.pointee.mode = cpu.core.pointee.codeMode
         entry.pointee.instruction = instruction

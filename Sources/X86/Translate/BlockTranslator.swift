@@ -17,6 +17,7 @@ struct BlockTranslator {
 
     /// Code that stands behind the block because it seldom runs.
     private enum Cold {
+        case elsewhere([Assembler.Jump])
         case substep(Int, [Miss], resume: UnsafeMutablePointer<UInt8>, loadsFlags: Bool, loadsMXCSR: Bool)
         case exit(Assembler.Jump, refund: Int, target: Int64, savesFlags: Bool, restoresMXCSR: Bool)
         case noBudget(Assembler.Jump)
@@ -33,6 +34,8 @@ struct BlockTranslator {
     let mode: UInt8
     let tlbMask: UInt64
     private let translation: UnsafeMutablePointer<Translation>
+    /// Where the host has the page that the only instruction crosses into.
+    private let secondHost: UInt64?
     private let substeps: UnsafeMutablePointer<Substep>
     private let count: Int
     private let makeEdge: (Edge) -> UnsafeMutablePointer<Edge>
@@ -52,7 +55,7 @@ struct BlockTranslator {
 
     init(
         buffer: CodeBuffer, mode: UInt8, tlbMask: UInt64, translation: UnsafeMutablePointer<Translation>,
-        substeps: UnsafeMutableBufferPointer<Substep>, makeEdge: @escaping (Edge) -> UnsafeMutablePointer<Edge>
+        secondHost: UInt64?, substeps: UnsafeMutableBufferPointer<Substep>, makeEdge: @escaping (Edge) -> UnsafeMutablePointer<Edge>
     ) {
         guard let first = substeps.baseAddress else { preconditionFailure("a block has an instruction") }
         assembler = Assembler(at: buffer.next)
@@ -60,6 +63,7 @@ struct BlockTranslator {
         self.mode = mode
         self.tlbMask = tlbMask
         self.translation = translation
+        self.secondHost = secondHost
         self.substeps = first
         count = substeps.count
         self.makeEdge = makeEdge
@@ -79,6 +83,7 @@ struct BlockTranslator {
     mutating func translate() -> UnsafeMutablePointer<UInt8> {
         let rules = (0..<count).map { TranslationRules.rule(for: substeps[$0].instruction, mode: mode) }
         findLiveFlags(rules)
+        if let secondHost { requireSecondPage(secondHost) }
         assembler.arithmetic(5, 8, .memory(Slot.budget), immediate: Int32(count))
         cold.append(.noBudget(assembler.jump(if: 8)))
         for index in 0..<count {
@@ -102,6 +107,21 @@ struct BlockTranslator {
         }
         for part in cold { write(part) }
         return assembler.cursor
+    }
+
+    /// Leaves where the page behind this one is not the one at `host`.
+    private mutating func requireSecondPage(_ host: UInt64) {
+        assembler.load(addressWidth, .rax, .memory(Slot.page))
+        // To 0 in 32-bit code: behind the segment's limit.
+        assembler.arithmetic(0, addressWidth, .register(.rax), immediate: 0x1000)
+        var jumps = [assembler.jump(if: 4)]
+        assembler.entry(of: .rax, in: .rcx, tlbMask: tlbMask)
+        assembler.arithmetic(7, 8, .memory(HostMemory(.rcx, EntryOffset.execute)), .rax)
+        jumps.append(assembler.jump(if: 5))
+        assembler.load(.rax, immediate: host)
+        assembler.arithmetic(7, 8, .memory(HostMemory(.rcx, EntryOffset.host)), .rax)
+        jumps.append(assembler.jump(if: 5))
+        cold.append(.elsewhere(jumps))
     }
 
     private mutating func translate(_ rule: TranslationRule) {
@@ -294,6 +314,9 @@ struct BlockTranslator {
 
     private mutating func write(_ part: Cold) {
         switch part {
+        case .elsewhere(let jumps):
+            for jump in jumps { assembler.join(jump) }
+            leaveUnentered()
         case .substep(let index, let misses, let resume, let loadsFlags, let loadsMXCSR):
             self.index = index
             for miss in misses where miss.hasMXCSR { assembler.join(miss.jump) }
@@ -322,8 +345,12 @@ struct BlockTranslator {
         case .noBudget(let jump):
             assembler.join(jump)
             assembler.arithmetic(0, 8, .memory(Slot.budget), immediate: Int32(count))
-            assembler.load(.rcx, immediate: UInt64(UInt(bitPattern: translation)))
-            assembler.jump(to: buffer.block)
+            leaveUnentered()
         }
+    }
+
+    private mutating func leaveUnentered() {
+        assembler.load(.rcx, immediate: UInt64(UInt(bitPattern: translation)))
+        assembler.jump(to: buffer.block)
     }
 }

@@ -2,6 +2,8 @@
 ///
 /// Jumps from other pages reach a block through `code`; when a store drops the page, that is set to the way out, and all
 /// who come meet it there. Lives until all translations are flushed.
+///
+/// An instruction that crosses into another page is a block of its own, and looks for the other page when it is entered.
 struct Translation {
     /// As `BlockCache.key`, with a `TranslationMode`.
     let key: UInt64
@@ -13,11 +15,17 @@ struct Translation {
     var heat: UInt32 = 0
     /// The next in the same bucket of the table.
     let next: UnsafeMutablePointer<Translation>?
-    /// The next of the same page.
-    let nextOfPage: UnsafeMutablePointer<Translation>?
+    /// The RAM page that its instruction crosses into; -1: it lies within its page.
+    var secondPage = -1
 
     var page: Int { Int((key &- 1) >> 14) }
     var offset: UInt64 { (key &- 1) >> 2 & 0xFFF }
+}
+
+/// A translation in the list of a page that holds bytes of its code.
+struct PageUse {
+    let translation: UnsafeMutablePointer<Translation>
+    let next: UnsafeMutablePointer<PageUse>?
 }
 
 /// What translated code takes for granted and whoever enters it sees to. 0: nothing is translated.

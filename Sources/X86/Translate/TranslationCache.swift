@@ -9,8 +9,8 @@ struct TranslationCache {
     private let buckets: UnsafeMutablePointer<UnsafeMutablePointer<Translation>?>
     private static let bucketCount = 1 << 16
     private static let modeCount = 4
-    /// Chains of translations by page.
-    private let pages: UnsafeMutablePointer<UnsafeMutablePointer<Translation>?>
+    /// Translations by page.
+    private let pages: UnsafeMutablePointer<UnsafeMutablePointer<PageUse>?>
     /// Tables of indirect branches by mode.
     private let targets: UnsafeMutablePointer<BranchTarget>
     /// What the three tables lie in.
@@ -29,7 +29,7 @@ struct TranslationCache {
             try ZeroedMemory(byteCount: Self.modeCount * Int(BranchTarget.count) * MemoryLayout<BranchTarget>.stride),
         ]
         buckets = tables[0].bound(to: UnsafeMutablePointer<Translation>?.self)
-        pages = tables[1].bound(to: UnsafeMutablePointer<Translation>?.self)
+        pages = tables[1].bound(to: UnsafeMutablePointer<PageUse>?.self)
         targets = tables[2].bound(to: BranchTarget.self)
     }
 
@@ -59,23 +59,38 @@ struct TranslationCache {
             next = found.pointee.next
         }
         let made = pool.allocate(Translation.self)
-        made.initialize(
-            to: Translation(key: key, code: wayOut, next: buckets[bucket], nextOfPage: pages[page]))
+        made.initialize(to: Translation(key: key, code: wayOut, next: buckets[bucket]))
         buckets[bucket] = made
-        pages[page] = made
+        noteUse(of: page, by: made)
         return made
+    }
+
+    private mutating func noteUse(of page: Int, by translation: UnsafeMutablePointer<Translation>) {
+        let use = pool.allocate(PageUse.self)
+        use.initialize(to: PageUse(translation: translation, next: pages[page]))
+        pages[page] = use
     }
 
     /// Where a block's code stands while there is none.
     private var wayOut: UInt { buffer.memory.executable(buffer.block) }
 
-    /// Translates a decoded block, or its first `limit` instructions.
-    mutating func translate(_ translation: UnsafeMutablePointer<Translation>, _ block: UnsafeMutablePointer<Block>, mode: UInt8, limit: Int) {
-        let count = min(Int(block.pointee.count), limit)
+    /// Translates an instruction that crosses into `second`.
+    mutating func translateCrossing(
+        _ translation: UnsafeMutablePointer<Translation>, _ instruction: UnsafeMutablePointer<Instruction>, into second: Int, mode: UInt8
+    ) {
+        if translation.pointee.secondPage != second { noteUse(of: second, by: translation) }
+        translation.pointee.secondPage = second
+        translate(translation, instruction, count: 1, mode: mode)
+    }
+
+    /// Translates decoded instructions that follow each other.
+    mutating func translate(
+        _ translation: UnsafeMutablePointer<Translation>, _ first: UnsafeMutablePointer<Instruction>, count: Int, mode: UInt8
+    ) {
         let substeps = pool.allocate(Substep.self, count: count)
         var offset = translation.pointee.offset
         for index in 0..<count {
-            let instruction = block.first[index]
+            let instruction = first[index]
             (substeps + index).initialize(
                 to: Substep(instruction: instruction, offset: offset, stepsLeft: Int64(count - index), mode: mode))
             offset += UInt64(instruction.length)
@@ -85,7 +100,7 @@ struct TranslationCache {
         let arena = pool.allocate(Edge.self, count: count + 2)
         var used = 0
         var translator = BlockTranslator(
-            buffer: buffer, mode: mode, tlbMask: tlbMask, translation: translation,
+            buffer: buffer, mode: mode, tlbMask: tlbMask, translation: translation, secondHost: secondHost(of: translation),
             substeps: UnsafeMutableBufferPointer(start: substeps, count: count)
         ) { edge in
             let place = arena + used
@@ -95,6 +110,12 @@ struct TranslationCache {
             return place
         }
         buffer.next = translator.translate()
+    }
+
+    /// The host address of the page that a translation's instruction crosses into; nil where it does not cross.
+    private func secondHost(of translation: UnsafeMutablePointer<Translation>) -> UInt64? {
+        let page = translation.pointee.secondPage
+        return page < 0 ? nil : UInt64(UInt(bitPattern: memory.pointer(page: page)))
     }
 
     /// Lets an edge lead to a translation straight away.
@@ -121,11 +142,12 @@ struct TranslationCache {
     /// Drops the code of a page: whoever comes to it leaves.
     func drop(page: Int) {
         var next = pages[page]
-        while let found = next {
-            found.pointee.code = wayOut
-            found.pointee.steps = 0
-            found.pointee.heat = 0
-            next = found.pointee.nextOfPage
+        while let use = next {
+            let translation = use.pointee.translation
+            translation.pointee.code = wayOut
+            translation.pointee.steps = 0
+            translation.pointee.heat = 0
+            next = use.pointee.next
         }
     }
 

@@ -98,16 +98,39 @@ package final class Translator: Engine {
         let found = cache.pointee.find(BlockCache.key(page: page, offset: linear & 0xFFF, mode: mode), page: page)
         if found.pointee.steps == 0 {
             found.pointee.heat += 1
-            guard found.pointee.heat > knobs.translationThreshold,
-                let block = interpreter.block(page: page, linear: linear, ip: cpu.state.rip)
-            else { return nil }
+            guard found.pointee.heat > knobs.translationThreshold else { return nil }
             if cache.pointee.isFull {
                 flush()
                 return nil
             }
-            cache.pointee.translate(found, block, mode: mode, limit: knobs.longestTranslation)
+            if let block = interpreter.block(page: page, linear: linear, ip: cpu.state.rip) {
+                found.pointee.secondPage = -1
+                cache.pointee.translate(
+                    found, block.first, count: min(Int(block.pointee.count), knobs.longestTranslation), mode: mode)
+            } else {
+                translateCrossing(found, page, linear, mode)
+            }
         }
+        if found.pointee.secondPage >= 0, found.pointee.steps > 0, secondPage(linear) != found.pointee.secondPage { return nil }
+        // Looking for a second page may have dropped code.
+        guard found.pointee.steps > 0, cpu.state.position < cpu.core.pointee.stopAt else { return nil }
         return UInt64(found.pointee.steps) <= cpu.core.pointee.stopAt &- cpu.state.position ? found : nil
+    }
+
+    /// Translates the instruction at `linear` if it is known to cross into another page of RAM.
+    private func translateCrossing(_ found: UnsafeMutablePointer<Translation>, _ page: Int, _ linear: UInt64, _ mode: UInt8) {
+        guard let instruction = interpreter.crossingInstruction(at: linear) else { return }
+        let second = secondPage(linear)
+        guard second >= 0, cpu.state.position < cpu.core.pointee.stopAt else { return }
+        let end = Int(linear & 0xFFF) + Int(instruction.pointee.length)
+        interpreter.cache.pointee.watch(page: page, from: Int(linear & 0xFFF), to: 0xFFF, memory: cpu.memory, cpu: cpu)
+        interpreter.cache.pointee.watch(page: second, from: 0, to: end - 0x1001, memory: cpu.memory, cpu: cpu)
+        cache.pointee.translateCrossing(found, instruction, into: second, mode: mode)
+    }
+
+    /// The RAM page behind that of `linear`, found as a fetch finds it; -1: none.
+    private func secondPage(_ linear: UInt64) -> Int {
+        interpreter.codePage((linear & ~0xFFF &+ 0x1000) & cpu.core.pointee.linearMask)
     }
 
     /// Runs translated code from `found` on until it comes back.
