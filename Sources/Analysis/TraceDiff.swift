@@ -11,17 +11,19 @@ import X86
 package struct TraceDiff {
     private let a: TraceReader
     private let b: TraceReader
+    private let engine: EngineKind
     private let memoryLimit: UInt64
     private let symbols: Symbols?
     private let ignored: IgnoreList
     private let progress: (Position) -> Void
 
     package init(
-        _ a: TraceReader, _ b: TraceReader, memoryLimit: UInt64, symbols: Symbols? = nil, ignored: IgnoreList = IgnoreList(),
-        progress: @escaping (Position) -> Void = { _ in }
+        _ a: TraceReader, _ b: TraceReader, engine: EngineKind = .translate, memoryLimit: UInt64, symbols: Symbols? = nil,
+        ignored: IgnoreList = IgnoreList(), progress: @escaping (Position) -> Void = { _ in }
     ) {
         self.a = a
         self.b = b
+        self.engine = engine
         self.memoryLimit = memoryLimit
         self.symbols = symbols
         self.ignored = ignored
@@ -87,7 +89,7 @@ package struct TraceDiff {
         let start = max(run.position, Position(at.rawValue - min(at.rawValue, RunPair.stepsShown)))
         try move(run, to: start)
         let other: TraceRun
-        do throws(RecordReplayError) { other = try TraceRun(b, at: run, memoryLimit: memoryLimit) } catch { throw .run(error) }
+        do throws(RecordReplayError) { other = try TraceRun(b, at: run, engine: engine, memoryLimit: memoryLimit) } catch { throw .run(error) }
         let search = DiffSearch(pair(run, other), from: start, in: .seen, progress: progress)
         var difference: Difference
         if let found = try search.first(upTo: last, stops: [at], stride: RunPair.stepsShown) {
@@ -164,7 +166,7 @@ package struct TraceDiff {
     }
 
     private func open(_ trace: TraceReader) throws(DiffError) -> TraceRun {
-        do throws(RecordReplayError) { return try TraceRun(trace, memoryLimit: memoryLimit) } catch { throw .run(error) }
+        do throws(RecordReplayError) { return try TraceRun(trace, engine: engine, memoryLimit: memoryLimit) } catch { throw .run(error) }
     }
 
     private func move(_ run: TraceRun, to position: Position) throws(DiffError) {

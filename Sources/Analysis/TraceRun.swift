@@ -34,11 +34,15 @@ package final class TraceRun {
     private var kept: [Kept] = []
 
     /// Opens a trace's run at its first position.
-    /// - Parameter memoryLimit: the most RAM that the machine may have, in bytes (ruling R24).
-    package init(_ trace: TraceReader, memoryLimit: UInt64, console: any ConsoleSink = NoConsole()) throws(RecordReplayError) {
+    /// - Parameters:
+    ///   - engine: makes the steps, where no observer asks for the interpreter's.
+    ///   - memoryLimit: the most RAM that the machine may have, in bytes (ruling R24).
+    package init(
+        _ trace: TraceReader, engine: EngineKind = .translate, memoryLimit: UInt64, console: any ConsoleSink = NoConsole()
+    ) throws(RecordReplayError) {
         self.trace = trace
         self.console = console
-        machine = try Replay.machine(of: trace, memoryLimit: memoryLimit)
+        machine = try Replay.machine(of: trace, knobs: EngineKnobs(engine: engine), memoryLimit: memoryLimit)
         replayer = Replayer(trace.events, console: console)
         keep()
     }
@@ -46,12 +50,13 @@ package final class TraceRun {
     /// Opens a trace's run where another run stands, whose state there is this one's too: their manifests and all events of
     /// earlier positions are the same.
     package init(
-        _ trace: TraceReader, at other: TraceRun, memoryLimit: UInt64, console: any ConsoleSink = NoConsole()
+        _ trace: TraceReader, at other: TraceRun, engine: EngineKind = .translate, memoryLimit: UInt64,
+        console: any ConsoleSink = NoConsole()
     ) throws(RecordReplayError) {
         self.trace = trace
         self.console = console
         do throws(MachineError) {
-            machine = try Machine(manifest: trace.manifest, memoryLimit: memoryLimit)
+            machine = try Machine(manifest: trace.manifest, knobs: EngineKnobs(engine: engine), memoryLimit: memoryLimit)
         } catch { throw .machine(path: trace.path, error) }
         machine.restore(other.machine.checkpoint())
         replayer = Replayer(trace.events, from: machine.position, console: console)

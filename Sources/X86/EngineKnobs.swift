@@ -22,4 +22,7 @@ package struct EngineKnobs: Equatable, Sendable {
     /// What makes the steps.
     package var engine = EngineKind.interpret
     package init() {}
+
+    /// All as usual but for the engine.
+    package init(engine: EngineKind) { self.engine = engine }
 }

@@ -1,6 +1,7 @@
 import Analysis
 import ArgumentParser
 import TraceFormat
+import enum X86.EngineKind
 import struct X86.Position
 
 /// `hindsight bisect`.
@@ -69,6 +70,9 @@ struct BisectCommand: ParsableCommand {
 
     @OptionGroup var memoryLimit: MemoryLimit
 
+    @Option(name: .long, help: ArgumentHelp("What makes the steps that are not asked about one by one.", valueName: "engine"))
+    var engine = EngineKind.translate
+
     @Flag(name: .long, help: "Exit with 1, not 2, where the predicate holds nowhere in a trace that was not closed.")
     var allowIncomplete = false
 
@@ -85,7 +89,7 @@ struct BisectCommand: ParsableCommand {
 
     func run() throws {
         if let build {
-            return try BuildBisect(trace: trace, build: build, good: good, memoryLimit: memoryLimit.bytes, json: json).run()
+            return try BuildBisect(trace: trace, build: build, good: good, engine: engine, memoryLimit: memoryLimit.bytes, json: json).run()
         }
         guard let when else { preconditionFailure("the options were validated") }
         let report = try bisect(when)
@@ -105,7 +109,7 @@ struct BisectCommand: ParsableCommand {
         defer { progress.clear() }
         let bisection = try Bisection(
             reader, when: predicate, latched: latched, symbols: names, from: from.map { Position($0.value) },
-            to: last, memoryLimit: limit) { progress.update(position: $0, time: $1) }
+            to: last, engine: engine, memoryLimit: limit) { progress.update(position: $0, time: $1) }
         return BisectReport(reader, when, try bisection.answer(), to: last, seconds: stopwatch.seconds)
     }
 }

@@ -2,6 +2,7 @@ import Analysis
 import ArgumentParser
 import RecordReplay
 import TraceFormat
+import enum X86.EngineKind
 
 /// Whether a build of hindsight replays a trace as a good one does: the answer that `git bisect run` wants of each revision.
 struct BuildBisect {
@@ -10,6 +11,8 @@ struct BuildBisect {
     let build: String
     /// One that is known to be good; this build where nil.
     let good: String?
+    /// What makes this build's steps.
+    let engine: EngineKind
     let memoryLimit: UInt64
     let json: Bool
 
@@ -38,7 +41,7 @@ struct BuildBisect {
         if let good {
             first = try RemoteProbe(path: good, trace: reader.path, options: options)
         } else {
-            first = LocalProbe(try TraceRun(reader, memoryLimit: memoryLimit))
+            first = LocalProbe(try TraceRun(reader, engine: engine, memoryLimit: memoryLimit))
         }
         let second = try RemoteProbe(path: build, trace: reader.path, options: options)
         let progress = Progress(total: reader.position)

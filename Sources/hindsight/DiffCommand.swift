@@ -3,6 +3,7 @@ import ArgumentParser
 import RecordReplay
 import TraceFormat
 import VirtualPC
+import enum X86.EngineKind
 import struct X86.Position
 
 /// `hindsight diff`.
@@ -54,6 +55,9 @@ struct DiffCommand: ParsableCommand {
 
     @OptionGroup var memoryLimit: MemoryLimit
 
+    @Option(name: .long, help: ArgumentHelp("What makes this build's steps.", valueName: "engine"))
+    var engine = EngineKind.translate
+
     @Flag(name: .long, help: "The last line on stdout is one JSON object; print nothing else.")
     var json = false
 
@@ -82,10 +86,10 @@ struct DiffCommand: ParsableCommand {
         let show: (Position) -> Void = { progress.update(position: $0, time: nil) }
         guard let build else {
             return try TraceDiff(
-                readers[0], readers[1], memoryLimit: limit, symbols: names, ignored: ignored, progress: show
+                readers[0], readers[1], engine: engine, memoryLimit: limit, symbols: names, ignored: ignored, progress: show
             ).run()
         }
-        let run = try TraceRun(readers[0], memoryLimit: limit)
+        let run = try TraceRun(readers[0], engine: engine, memoryLimit: limit)
         let options = ["--memory-limit", "\(limit)"] + (symbols.path.map { ["--symbols", $0] } ?? [])
         let other = try RemoteProbe(path: build, trace: readers[0].path, options: options)
         return try BuildDiff(

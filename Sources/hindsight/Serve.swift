@@ -2,6 +2,7 @@ import Analysis
 import ArgumentParser
 import RecordReplay
 import TraceFormat
+import enum X86.EngineKind
 
 /// `hindsight serve`: answers another build of hindsight about a trace's run. Not for people.
 struct Serve: ParsableCommand {
@@ -15,6 +16,9 @@ struct Serve: ParsableCommand {
 
     @OptionGroup var memoryLimit: MemoryLimit
 
+    @Option(name: .long, help: ArgumentHelp("What makes the steps.", valueName: "engine"))
+    var engine = EngineKind.translate
+
     func run() throws {
         let server = try TraceServer(version: Build.version) { try StandardOutput.say($0) }
         let run: TraceRun
@@ -22,7 +26,7 @@ struct Serve: ParsableCommand {
         do {
             let limit = memoryLimit.bytes
             names = try symbols.read()
-            run = try TraceRun(try trace.open(memoryLimit: limit), memoryLimit: limit)
+            run = try TraceRun(try trace.open(memoryLimit: limit), engine: engine, memoryLimit: limit)
         } catch {
             try server.refuse(error)
             throw Failure.usage

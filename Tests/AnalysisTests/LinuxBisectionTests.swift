@@ -31,7 +31,7 @@ struct LinuxBisectionTests {
             try image("vmlinux"), initrd: try image("initrd-short.gz"),
             commandLine: "console=ttyS0 panic=-1 quiet cryptomgr.notests noisapnp work=boot")
         let manifest = Manifest(boot: source.manifestEntry)
-        let machine = try Machine(manifest: manifest)
+        let machine = try Machine(manifest: manifest, knobs: EngineKnobs(engine: .translate))
         try machine.load(source)
         return (machine, manifest)
     }

@@ -62,5 +62,5 @@ enum SampleRun {
 }
 
 extension TraceReader {
-    func run() throws -> TraceRun { try TraceRun(self, memoryLimit: 1 << 30) }
+    func run(_ engine: EngineKind = .translate) throws -> TraceRun { try TraceRun(self, engine: engine, memoryLimit: 1 << 30) }
 }

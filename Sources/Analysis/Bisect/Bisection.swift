@@ -63,15 +63,17 @@ package struct Bisection {
     ///   - from: where the search begins; the trace's first position where nil.
     ///   - to: the last position that is looked at; the trace's last where nil.
     ///   - latched: the user says that the predicate stays true once it is.
+    ///   - engine: makes the steps that are not asked about one by one; those are the interpreter's.
     ///   - memoryLimit: the most RAM that the machine may have, in bytes (ruling R24).
     package init(
         _ trace: TraceReader, when predicate: Predicate, latched: Bool = false, symbols: Symbols? = nil, from: Position? = nil,
-        to: Position? = nil, memoryLimit: UInt64, progress: @escaping (Position, VirtualTime) -> Void = { _, _ in }
+        to: Position? = nil, engine: EngineKind = .translate, memoryLimit: UInt64,
+        progress: @escaping (Position, VirtualTime) -> Void = { _, _ in }
     ) throws(BisectError) {
         self.trace = trace
         self.symbols = symbols
         isLatched = latched || predicate.staysTrue
-        run = try ProbedRun(trace, predicate: predicate, memoryLimit: memoryLimit, progress: progress)
+        run = try ProbedRun(trace, predicate: predicate, engine: engine, memoryLimit: memoryLimit, progress: progress)
         self.from = max(from ?? run.position, run.position)
         self.to = min(to ?? trace.position, trace.position)
         if self.from > trace.position { throw .beyondEnd(path: trace.path, from: self.from, end: trace.position) }

@@ -10,7 +10,7 @@ final class ProbedRun {
     /// A state to go back to.
     struct Mark {
         let position: Position
-        fileprivate let snapshot: Snapshot
+        fileprivate let checkpoint: Checkpoint
         fileprivate let matchers: [ConsoleMatcher]
     }
 
@@ -25,24 +25,24 @@ final class ProbedRun {
 
     private let trace: TraceReader
     private let predicate: Predicate
-    private let memoryLimit: UInt64
     private let progress: (Position, VirtualTime) -> Void
-    private(set) var machine: Machine
+    let machine: Machine
     private(set) var source: ProbeSource
     private var rungs: TraceCursor<RungDecoder>
     private var nextRung: Rung?
     private var verified: Position
+    private var lastCheckpoint: Checkpoint?
     /// Steps made in all, back and forth.
     private(set) var steps: UInt64 = 0
 
     init(
-        _ trace: TraceReader, predicate: Predicate, memoryLimit: UInt64, progress: @escaping (Position, VirtualTime) -> Void
+        _ trace: TraceReader, predicate: Predicate, engine: EngineKind, memoryLimit: UInt64,
+        progress: @escaping (Position, VirtualTime) -> Void
     ) throws(BisectError) {
         self.trace = trace
         self.predicate = predicate
-        self.memoryLimit = memoryLimit
         self.progress = progress
-        do throws(RecordReplayError) { machine = try Replay.machine(of: trace, memoryLimit: memoryLimit) } catch { throw .run(error) }
+        do throws(RecordReplayError) { machine = try Replay.machine(of: trace, knobs: EngineKnobs(engine: engine), memoryLimit: memoryLimit) } catch { throw .run(error) }
         do throws(PredicateError) {
             let surroundings = try PredicateSurroundings(predicate, machine: machine)
             source = ProbeSource(Replayer(trace.events), machine: machine, predicate: predicate, surroundings: surroundings)
@@ -56,13 +56,16 @@ final class ProbedRun {
 
     var position: Position { machine.position }
 
-    func mark() -> Mark { Mark(position: position, snapshot: machine.snapshot(), matchers: source.surroundings.matchers) }
+    /// A mark here; it shares what did not change with the one before.
+    func mark() -> Mark {
+        let checkpoint = machine.checkpoint(sharing: lastCheckpoint)
+        lastCheckpoint = checkpoint
+        return Mark(position: position, checkpoint: checkpoint, matchers: source.surroundings.matchers)
+    }
 
     func goBack(to mark: Mark) throws(BisectError) {
         source.watch(false)
-        do throws(MachineError) {
-            machine = try Machine(restoring: mark.snapshot, manifest: trace.manifest, memoryLimit: memoryLimit)
-        } catch { throw .run(.machine(path: trace.path, error)) }
+        machine.restore(mark.checkpoint)
         do throws(PredicateError) {
             let surroundings = try PredicateSurroundings(predicate, machine: machine)
             surroundings.matchers = mark.matchers

@@ -1,7 +1,6 @@
 import ArgumentParser
 import RecordReplay
 import enum X86.EngineKind
-import struct X86.EngineKnobs
 
 /// How `record` and `run` run a machine, and what they show.
 struct RunOptions: ParsableArguments {
@@ -34,13 +33,5 @@ struct RunOptions: ParsableArguments {
 }
 
 extension EngineKind: ExpressibleByArgument {}
-
-extension EngineKnobs {
-    /// The engine that a command was told to use, and all else as usual.
-    init(engine: EngineKind) {
-        self.init()
-        self.engine = engine
-    }
-}
 
 extension Pace: ExpressibleByArgument {}
