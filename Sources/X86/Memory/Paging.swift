@@ -255,7 +255,11 @@ extension CPU {
     /// The same for one page of RAM, through whatever alias.
     func dropWriteTranslations(page: Int) {
         let host = UInt(bitPattern: memory.pointer(page: page))
-        switch memory.takeWriter(page: page) {
+        let writers = memory.takeWriter(page: page)
+        if case .none = writers { return }
+        // Translated code may have taken more from an entry than one access needs.
+        leaveBlock()
+        switch writers {
         case .none: return
         case .one(let entry):
             if entry.pointee.host == host { entry.pointee.write = noTag(of: entry) }

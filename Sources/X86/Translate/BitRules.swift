@@ -14,13 +14,13 @@ let bitRules: [(ZydisMnemonic, TranslationRule)] =
         (ZYDIS_MNEMONIC_XADD, TranslationRule(.written, accepts: acceptsMemoryAndRegister) { $0.exchangeAndAdd() }),
     ]
 
-private let setMnemonics: [ZydisMnemonic] = [
+let setMnemonics: [ZydisMnemonic] = [
     ZYDIS_MNEMONIC_SETO, ZYDIS_MNEMONIC_SETNO, ZYDIS_MNEMONIC_SETB, ZYDIS_MNEMONIC_SETNB, ZYDIS_MNEMONIC_SETZ, ZYDIS_MNEMONIC_SETNZ,
     ZYDIS_MNEMONIC_SETBE, ZYDIS_MNEMONIC_SETNBE, ZYDIS_MNEMONIC_SETS, ZYDIS_MNEMONIC_SETNS, ZYDIS_MNEMONIC_SETP, ZYDIS_MNEMONIC_SETNP,
     ZYDIS_MNEMONIC_SETL, ZYDIS_MNEMONIC_SETNL, ZYDIS_MNEMONIC_SETLE, ZYDIS_MNEMONIC_SETNLE,
 ]
 
-private let conditionalMoveMnemonics: [ZydisMnemonic] = [
+let conditionalMoveMnemonics: [ZydisMnemonic] = [
     ZYDIS_MNEMONIC_CMOVO, ZYDIS_MNEMONIC_CMOVNO, ZYDIS_MNEMONIC_CMOVB, ZYDIS_MNEMONIC_CMOVNB, ZYDIS_MNEMONIC_CMOVZ, ZYDIS_MNEMONIC_CMOVNZ,
     ZYDIS_MNEMONIC_CMOVBE, ZYDIS_MNEMONIC_CMOVNBE, ZYDIS_MNEMONIC_CMOVS, ZYDIS_MNEMONIC_CMOVNS, ZYDIS_MNEMONIC_CMOVP, ZYDIS_MNEMONIC_CMOVNP,
     ZYDIS_MNEMONIC_CMOVL, ZYDIS_MNEMONIC_CMOVNL, ZYDIS_MNEMONIC_CMOVLE, ZYDIS_MNEMONIC_CMOVNLE,
@@ -50,9 +50,11 @@ private let acceptsMemoryAndRegister: TranslationRule.Filter = { instruction, _ 
 extension BlockTranslator {
     /// The flags as the host's behind a probe: the address moves from RAX, which that needs, to RCX.
     private mutating func loadFlagsBehind(_ memory: HostOperand) -> HostOperand {
+        if flags.contains(.host) { return memory }
         assembler.load(8, .rcx, .register(.rax))
         loadFlags()
-        return .memory(HostMemory(.rcx, 0))
+        guard case .memory(let place) = memory else { return memory }
+        return .memory(HostMemory(.rcx, place.displacement))
     }
 
     fileprivate mutating func setByte() {
@@ -113,7 +115,7 @@ extension BlockTranslator {
             assembler.shift(7, 8, .register(.rcx), by: width == 8 ? 6 : 5)
             assembler.address(instruction.addressSize == 8 ? 8 : 4, .rax, HostMemory(.rax, index: .rcx, scale: width == 8 ? 3 : 2, 0))
         }
-        translate(segment: instruction.segment, width, operation == 4 ? .read : .readWrite)
+        locateRAX(width, operation == 4 ? .read : .readWrite)
         assembler.store(8, .memory(Slot.scratch(0)), .rax)
         assembler.load(width, .rcx, .memory(HostMemory(.rax, 0)))
         if flagsAreLive { loadFlags() }
@@ -147,7 +149,7 @@ extension BlockTranslator {
     /// With memory. A failing comparison clears the upper half of RAX if it has 32 bits, another leaves it (Undefined.md).
     fileprivate mutating func compareAndExchange() {
         let width = instruction.operands[0].size
-        _ = locate(width, .readWrite)
+        _ = inRAX(locate(width, .readWrite))
         assembler.load(8, .rcx, .register(.rax))
         assembler.load(8, .rax, .register(.r10))
         assembler.instruction(width, map: 1, width == 1 ? 0xB0 : 0xB1, inRegister(instruction.operands[1], .rax).number, .memory(HostMemory(.rcx, 0)))

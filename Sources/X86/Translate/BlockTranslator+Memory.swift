@@ -13,20 +13,31 @@ extension BlockTranslator {
     /// The host register of an operand, if it has one.
     func pinned(_ operand: Instruction.Operand) -> HostRegister? { HostRegister.ofGuest[Int(operand.register >> 3)] }
 
-    /// The effective address of the memory operand as host memory. Changes RAX and RCX where parts of it have no register.
-    mutating func effectiveAddress() -> HostMemory {
+    /// The memory operand.
+    private func operand(_ size: UInt8, writes: Bool) -> MemoryAccess {
         let instruction = instruction
-        var memory = HostMemory(nil, Int32(truncatingIfNeeded: instruction.displacement))
-        if instruction.base == 16 {
+        var displacement = Int64(bitPattern: instruction.displacement)
+        if instruction.base == 16 { displacement += following - Int64(instruction.length) }
+        return MemoryAccess(
+            instruction: index, base: instruction.base, index: instruction.index, scale: instruction.scale, displacement: displacement,
+            segment: instruction.segment, width: instruction.addressSize == 8 ? 8 : 4, size: size, writes: writes)
+    }
+
+    /// The effective address of the memory operand as host memory. Changes RAX and RCX where parts of it have no register.
+    mutating func effectiveAddress() -> HostMemory { effectiveAddress(operand(1, writes: false), below: 0) }
+
+    /// `below` bytes under the effective address of an access as host memory.
+    private mutating func effectiveAddress(_ access: MemoryAccess, below: Int32) -> HostMemory {
+        var memory = HostMemory(nil, Int32(truncatingIfNeeded: access.displacement) &- below)
+        if access.base == 16 {
             assembler.load(8, .rax, .memory(Slot.page))
             memory.base = .rax
-            memory.displacement = Int32(Int64(bitPattern: instruction.displacement) + following - Int64(instruction.length))
-        } else if instruction.base < 16 {
-            memory.base = inRegister(Int(instruction.base), .rax)
+        } else if access.base < 16 {
+            memory.base = inRegister(Int(access.base), .rax)
         }
-        if instruction.index < 16 {
-            memory.index = inRegister(Int(instruction.index), .rcx)
-            memory.scale = instruction.scale
+        if access.index < 16 {
+            memory.index = inRegister(Int(access.index), .rcx)
+            memory.scale = access.scale
         }
         return memory
     }
@@ -37,23 +48,58 @@ extension BlockTranslator {
         return free
     }
 
-    /// Puts the host address of the memory operand into RAX; where it has none at hand the instruction is its handler's.
-    mutating func locate(_ size: UInt8, _ access: Access) -> HostOperand {
-        let memory = effectiveAddress()
-        assembler.address(instruction.addressSize == 8 ? 8 : 4, .rax, memory)
-        translate(segment: instruction.segment, size, access)
-        return .memory(HostMemory(.rax, 0))
+    /// Finds the memory operand in the host, from RAX on; where it is not at hand the instruction is its handler's. Leaves the flags
+    /// alone if the instruction does not look into the TLB.
+    mutating func locate(_ size: UInt8, _ access: Access) -> HostOperand { locate(operand(size, writes: access != .read), access) }
+
+    /// The same of `size` bytes at `displacement` from the stack pointer or the register of another `number`.
+    mutating func locateStack(_ size: UInt8, at displacement: Int32, _ access: Access, base number: UInt8 = 4) -> HostOperand {
+        locate(
+            MemoryAccess(
+                instruction: index, base: number, index: 17, scale: 0, displacement: Int64(displacement), segment: UInt8(SegmentIndex.ss),
+                width: addressWidth, size: size, writes: access != .read), access)
     }
 
-    /// The same of `size` bytes at `displacement` from the stack pointer.
-    mutating func locateStack(_ size: UInt8, at displacement: Int32, _ access: Access) -> HostOperand {
-        assembler.address(addressWidth, .rax, HostMemory(.r14, displacement))
-        translate(segment: UInt8(SegmentIndex.ss), size, access)
-        return .memory(HostMemory(.rax, 0))
+    /// The same of an operand whose address the instruction has computed in RAX.
+    mutating func locateRAX(_ size: UInt8, _ access: Access) {
+        var unknown = operand(size, writes: access != .read)
+        unknown.isUnknown = true
+        _ = nextProbe(unknown)
+        translate(segment: instruction.segment, size, access)
+    }
+
+    private mutating func locate(_ access: MemoryAccess, _ kind: Access) -> HostOperand {
+        switch nextProbe(access) {
+        case .own:
+            let memory = effectiveAddress(access, below: 0)
+            assembler.address(access.width, .rax, memory)
+            translate(segment: access.segment, access.size, kind)
+            return .memory(HostMemory(.rax, 0))
+        case .first(let slot, let before, let span, let writes):
+            let memory = effectiveAddress(access, below: before)
+            assembler.address(access.width, .rax, memory)
+            if access.segment >= UInt8(SegmentIndex.fs) { assembler.arithmetic(0, 8, .rax, .memory(Slot.segment(access.segment, \.base))) }
+            look(span, writes: writes)
+            exitToCareful(if: 7)
+            assembler.arithmetic(0, 8, .rax, .memory(HostMemory(.rcx, EntryOffset.host)))
+            assembler.store(8, .memory(Slot.anchor(slot)), .rax)
+            return .memory(HostMemory(.rax, before))
+        case .shared(let slot, let offset):
+            assembler.load(8, .rax, .memory(Slot.anchor(slot)))
+            return .memory(HostMemory(.rax, offset))
+        }
+    }
+
+    /// Looks up the `size` bytes at the linear address in RAX: its entry into RCX, its offset in the page into RAX, and "above" if it
+    /// is not there.
+    private mutating func look(_ size: Int32, writes: Bool) {
+        assembler.entry(of: .rax, in: .rcx, tlbMask: tlbMask)
+        assembler.arithmetic(5, 8, .rax, .memory(HostMemory(.rcx, writes ? EntryOffset.write : EntryOffset.read)))
+        assembler.arithmetic(7, 8, .register(.rax), immediate: 4096 - size)
     }
 
     /// From an offset in RAX to a host address in RAX. Changes RCX and the host's flags.
-    mutating func translate(segment: UInt8, _ size: UInt8, _ access: Access) {
+    private mutating func translate(segment: UInt8, _ size: UInt8, _ access: Access) {
         // CS is flat, but nothing is written through it, and what is only executed not read.
         let isChecked = segment >= UInt8(SegmentIndex.fs) || segment == UInt8(SegmentIndex.cs)
         if isLong {
@@ -70,12 +116,15 @@ extension BlockTranslator {
             }
             assembler.arithmetic(0, 4, .rax, .memory(Slot.segment(segment, \.base)))
         }
-        assembler.entry(of: .rax, in: .rcx, tlbMask: tlbMask)
-        let tag = access == .read ? EntryOffset.read : EntryOffset.write
-        assembler.arithmetic(5, 8, .rax, .memory(HostMemory(.rcx, tag)))
-        assembler.arithmetic(7, 8, .register(.rax), immediate: 4096 - Int32(size))
+        look(Int32(size), writes: access != .read)
         miss(if: 7)
         assembler.arithmetic(0, 8, .rax, .memory(HostMemory(.rcx, EntryOffset.host)))
+    }
+
+    /// The same place, at which RAX points now. Leaves the flags alone.
+    mutating func inRAX(_ operand: HostOperand) -> HostOperand {
+        if case .memory(let memory) = operand, memory.displacement != 0 { assembler.address(8, .rax, memory) }
+        return .memory(HostMemory(.rax, 0))
     }
 
     /// Moves the stack pointer by `count` bytes. Leaves the flags alone.

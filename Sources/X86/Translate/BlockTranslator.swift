@@ -17,6 +17,7 @@ struct BlockTranslator {
 
     /// Code that stands behind the block because it seldom runs.
     private enum Cold {
+        case careful(Assembler.Jump, Int, restoresMXCSR: Bool)
         case elsewhere([Assembler.Jump])
         case substep(Int, [Miss], resume: UnsafeMutablePointer<UInt8>, loadsFlags: Bool, loadsMXCSR: Bool)
         case exit(Assembler.Jump, refund: Int, target: Int64, savesFlags: Bool, restoresMXCSR: Bool)
@@ -52,6 +53,11 @@ struct BlockTranslator {
     /// The host's MXCSR is the guest's, and no exception is unmasked.
     private var hasMXCSR = false
     private var cold: [Cold] = []
+    /// Which accesses share a look into the TLB; nil: it is to be found out.
+    private var plan: ProbePlan?
+    /// The accesses so far.
+    private var accesses: [MemoryAccess] = []
+    private var accessCount = 0
 
     init(
         buffer: CodeBuffer, mode: UInt8, tlbMask: UInt64, translation: UnsafeMutablePointer<Translation>,
@@ -80,8 +86,26 @@ struct BlockTranslator {
     var flagsAreLive: Bool { liveAfter[index] }
 
     /// Writes the block's code and gives where it ends.
-    mutating func translate() -> UnsafeMutablePointer<UInt8> {
+    ///
+    /// The first pass finds out where memory is accessed; what it writes is written over. `forgetEdges` takes back its edges.
+    mutating func translate(forgetEdges: () -> Void) -> UnsafeMutablePointer<UInt8> {
         let rules = (0..<count).map { TranslationRules.rule(for: substeps[$0].instruction, mode: mode) }
+        let start = assembler.cursor
+        emit(rules)
+        var made = ProbePlan(accesses, substeps, rules, mode: mode)
+        if translation.pointee.isCareful { made.shareNothing() }
+        plan = made
+        forgetEdges()
+        assembler = Assembler(at: start)
+        cold = []
+        accessCount = 0
+        flags = .slot
+        (hasVectors, hasMXCSR) = (false, false)
+        emit(rules)
+        return assembler.cursor
+    }
+
+    private mutating func emit(_ rules: [TranslationRule?]) {
         findLiveFlags(rules)
         if let secondHost { requireSecondPage(secondHost) }
         assembler.arithmetic(5, 8, .memory(Slot.budget), immediate: Int32(count))
@@ -106,11 +130,26 @@ struct BlockTranslator {
             edge(to: following, refund: 0)
         }
         for part in cold { write(part) }
-        return assembler.cursor
+    }
+
+    /// The flags must be in their slot before it: something may fault, or the host's are lost.
+    private func disturbsFlags(_ rule: TranslationRule, _ index: Int) -> Bool { rule.disturbs || plan?.looks[index] ?? true }
+
+    /// How the next access is made.
+    mutating func nextProbe(_ access: MemoryAccess) -> ProbePlan.Probe {
+        guard let plan else {
+            accesses.append(access)
+            return .own
+        }
+        accessCount += 1
+        return plan.probes[accessCount - 1]
     }
 
     /// Leaves where the page behind this one is not the one at `host`.
     private mutating func requireSecondPage(_ host: UInt64) {
+        let gate = assembler.jump()
+        assembler.join(gate)
+        translation.pointee.gate = gate.place
         assembler.load(addressWidth, .rax, .memory(Slot.page))
         // To 0 in 32-bit code: behind the segment's limit.
         assembler.arithmetic(0, addressWidth, .register(.rax), immediate: 0x1000)
@@ -125,7 +164,7 @@ struct BlockTranslator {
     }
 
     private mutating func translate(_ rule: TranslationRule) {
-        if rule.disturbsFlags(instruction) {
+        if disturbsFlags(rule, index) {
             saveFlags()
             flags = .slot
         }
@@ -151,7 +190,7 @@ struct BlockTranslator {
                 continue
             }
             if rule.flags == .written || rule.flags == .saved { live = false }
-            if rule.readsFlags || rule.leaves || rule.disturbsFlags(substeps[index].instruction) { live = true }
+            if rule.readsFlags || rule.leaves || disturbsFlags(rule, index) { live = true }
         }
     }
 
@@ -197,6 +236,12 @@ struct BlockTranslator {
     mutating func miss(if condition: UInt8) { misses.append(Miss(jump: assembler.jump(if: condition), hasMXCSR: hasMXCSR)) }
 
     mutating func miss() { misses.append(Miss(jump: assembler.jump(), hasMXCSR: hasMXCSR)) }
+
+    /// From here, if `condition` holds, translated code goes on that shares nothing: nothing of the instruction was done yet, and the
+    /// flags are in their slot.
+    mutating func exitToCareful(if condition: UInt8) {
+        cold.append(.careful(assembler.jump(if: condition), index, restoresMXCSR: hasMXCSR))
+    }
 
     // MARK: What SSE needs
 
@@ -265,13 +310,13 @@ struct BlockTranslator {
     }
 
     /// Goes on at `target`, an offset from the start of this page. The flags must be in their slot.
-    mutating func edge(to target: Int64, refund: Int) {
+    mutating func edge(to target: Int64, refund: Int, isCareful: Bool = false) {
         if refund > 0 { assembler.arithmetic(0, 8, .memory(Slot.budget), immediate: Int32(refund)) }
         let page = translation.pointee.page
         if target >= 0 && target < 4096 {
             let jump = assembler.jump()
             assembler.join(jump)
-            let edge = makeEdge(Edge(jump: jump.place, offset: UInt64(target), page: page))
+            let edge = makeEdge(Edge(jump: jump.place, offset: UInt64(target), page: page, isCareful: isCareful))
             assembler.load(.rcx, immediate: UInt64(UInt(bitPattern: edge)))
             assembler.jump(to: buffer.edge)
             return
@@ -314,7 +359,12 @@ struct BlockTranslator {
 
     private mutating func write(_ part: Cold) {
         switch part {
+        case .careful(let jump, let index, let restoresMXCSR):
+            assembler.join(jump)
+            if restoresMXCSR { writeMXCSRRestore() }
+            edge(to: Int64(substeps[index].offset), refund: count - index, isCareful: true)
         case .elsewhere(let jumps):
+            translation.pointee.wayOut = assembler.cursor
             for jump in jumps { assembler.join(jump) }
             leaveUnentered()
         case .substep(let index, let misses, let resume, let loadsFlags, let loadsMXCSR):

@@ -8,7 +8,7 @@ let branchRules: [(ZydisMnemonic, TranslationRule)] =
         (ZYDIS_MNEMONIC_RET, TranslationRule(disturbs: true, endsBlock: true, accepts: acceptsReturn) { $0.comeBack() }),
     ]
 
-private let jumpMnemonics: [ZydisMnemonic] = [
+let jumpMnemonics: [ZydisMnemonic] = [
     ZYDIS_MNEMONIC_JO, ZYDIS_MNEMONIC_JNO, ZYDIS_MNEMONIC_JB, ZYDIS_MNEMONIC_JNB, ZYDIS_MNEMONIC_JZ, ZYDIS_MNEMONIC_JNZ,
     ZYDIS_MNEMONIC_JBE, ZYDIS_MNEMONIC_JNBE, ZYDIS_MNEMONIC_JS, ZYDIS_MNEMONIC_JNS, ZYDIS_MNEMONIC_JP, ZYDIS_MNEMONIC_JNP,
     ZYDIS_MNEMONIC_JL, ZYDIS_MNEMONIC_JNL, ZYDIS_MNEMONIC_JLE, ZYDIS_MNEMONIC_JNLE,

@@ -67,6 +67,9 @@ enum Slot {
     /// One of the four slots for values that find no register.
     static func scratch(_ index: Int32) -> HostMemory { HostMemory(.rbp, offset(\.translation.scratch) + 8 * index) }
 
+    /// A host address that accesses share; `ProbePlan.slotCount` of them.
+    static func anchor(_ index: Int) -> HostMemory { HostMemory(.rbp, offset(\.translation.anchors) + 8 * Int32(index)) }
+
     /// A general register's place in memory.
     static func general(_ number: Int) -> HostMemory { HostMemory(.rbp, Int32(8 * number)) }
 

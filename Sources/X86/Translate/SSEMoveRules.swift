@@ -63,8 +63,9 @@ extension BlockTranslator {
 
     /// The memory operand of 16 bytes; where it must be `aligned` and is not, its handler raises #GP.
     mutating func locateVector(_ access: Access, aligned: Bool) -> HostOperand {
-        let place = locate(16, access)
+        var place = locate(16, access)
         if aligned {
+            place = inRAX(place)
             assembler.arithmetic(8, 1, .register(.rax), immediate: 15)
             miss(if: 5)
         }

@@ -2,9 +2,9 @@ import CZydis
 
 /// PUSH, POP and LEAVE.
 let stackRules: [(ZydisMnemonic, TranslationRule)] = [
-    (ZYDIS_MNEMONIC_PUSH, TranslationRule(disturbs: true, accepts: acceptsStack) { $0.push() }),
-    (ZYDIS_MNEMONIC_POP, TranslationRule(disturbs: true, accepts: acceptsPop) { $0.pop() }),
-    (ZYDIS_MNEMONIC_LEAVE, TranslationRule(disturbs: true, accepts: acceptsStack) { $0.leave() }),
+    (ZYDIS_MNEMONIC_PUSH, TranslationRule(accepts: acceptsStack) { $0.push() }),
+    (ZYDIS_MNEMONIC_POP, TranslationRule(accepts: acceptsPop) { $0.pop() }),
+    (ZYDIS_MNEMONIC_LEAVE, TranslationRule(accepts: acceptsStack) { $0.leave() }),
 ]
 
 /// Only operands as wide as addresses are.
@@ -53,9 +53,8 @@ extension BlockTranslator {
     /// The stack pointer becomes the frame pointer, then the frame pointer is popped.
     fileprivate mutating func leave() {
         let width = addressWidth
-        assembler.load(width, .rax, .register(.r15))
-        translate(segment: UInt8(SegmentIndex.ss), width, .read)
+        let value = locateStack(width, at: 0, .read, base: 5)
         assembler.address(width, .r14, HostMemory(.r15, Int32(width)))
-        assembler.load(width, .r15, .memory(HostMemory(.rax, 0)))
+        assembler.load(width, .r15, value)
     }
 }

@@ -5,7 +5,6 @@
 ///
 /// An instruction that crosses into another page is a block of its own, and looks for the other page when it is entered.
 struct Translation {
-    /// As `BlockCache.key`, with a `TranslationMode`.
     let key: UInt64
     /// Where the code runs; while there is none, where control goes back to the translator.
     var code: UInt
@@ -17,9 +16,21 @@ struct Translation {
     let next: UnsafeMutablePointer<Translation>?
     /// The RAM page that its instruction crosses into; -1: it lies within its page.
     var secondPage = -1
+    /// The jump at the start of an instruction that crosses, and where to turn it to when only its second page is dropped: edges of
+    /// the first page lead to the code straight away.
+    var gate: UnsafeMutablePointer<UInt8>?
+    var wayOut: UnsafeMutablePointer<UInt8>?
 
-    var page: Int { Int((key &- 1) >> 14) }
-    var offset: UInt64 { (key &- 1) >> 2 & 0xFFF }
+    var page: Int { Int(key >> 16) }
+    var offset: UInt64 { key >> 4 & 0xFFF }
+    /// Each access to memory looks into the TLB for itself. Such code is gone to where several that share a look turn out not to lie
+    /// in one page, or to need different rights.
+    var isCareful: Bool { key & 8 != 0 }
+
+    /// The key of the code at `offset` of RAM page `page`, for a `TranslationMode`.
+    static func key(page: Int, offset: UInt64, mode: UInt8, isCareful: Bool) -> UInt64 {
+        UInt64(truncatingIfNeeded: page) &<< 16 | offset &<< 4 | (isCareful ? 8 : 0) | UInt64(mode)
+    }
 }
 
 /// A translation in the list of a page that holds bytes of its code.
@@ -46,6 +57,8 @@ struct Edge {
     let offset: UInt64
     /// The page that the edge comes from.
     let page: Int
+    /// It leads to a translation that `isCareful`.
+    var isCareful = false
     // Of an edge to another page: the host address of the page that it led to last time, and what is there.
     var host: UInt = 0
     var target: UnsafeMutablePointer<Translation>?
@@ -103,6 +116,8 @@ struct TranslationState {
     let hostMXCSR: UInt32 = 0x1F80
     /// For values that find no register.
     var scratch = InlineArray<4, UInt64>(repeating: 0)
+    /// Host addresses that accesses of the running block share.
+    var anchors = InlineArray<8, UInt64>(repeating: 0)
 
     /// The edge by which translated code was left for a target that it did not know.
     var pending: UnsafeMutablePointer<Edge>?

@@ -109,7 +109,7 @@ struct TranslationCache {
             used += 1
             return place
         }
-        buffer.next = translator.translate()
+        buffer.next = translator.translate { used = 0 }
     }
 
     /// The host address of the page that a translation's instruction crosses into; nil where it does not cross.
@@ -120,7 +120,7 @@ struct TranslationCache {
 
     /// Lets an edge lead to a translation straight away.
     func link(_ edge: UnsafeMutablePointer<Edge>, to translation: UnsafeMutablePointer<Translation>, host: UInt, page: Int) {
-        guard translation.pointee.offset == edge.pointee.offset else { return }
+        guard translation.pointee.offset == edge.pointee.offset, translation.pointee.isCareful == edge.pointee.isCareful else { return }
         if let jump = edge.pointee.jump {
             guard page == edge.pointee.page else { return }
             let place = UnsafeMutablePointer<UInt8>(bitPattern: translation.pointee.code &- UInt(bitPattern: buffer.memory.distance))
@@ -132,10 +132,12 @@ struct TranslationCache {
         }
     }
 
-    /// Notes where indirect branches to `rip` go; gives the table.
+    /// Notes where indirect branches to `rip` go, unless it is careful; gives the table.
     func note(_ mode: UInt8, rip: UInt64, host: UInt, _ translation: UnsafeMutablePointer<Translation>) -> UnsafeMutablePointer<BranchTarget> {
         let table = targets + Int(mode) * Int(BranchTarget.count)
-        table[Int(rip & (BranchTarget.count - 1))] = BranchTarget(rip: rip, page: rip & ~0xFFF, host: host, target: translation)
+        if !translation.pointee.isCareful {
+            table[Int(rip & (BranchTarget.count - 1))] = BranchTarget(rip: rip, page: rip & ~0xFFF, host: host, target: translation)
+        }
         return table
     }
 
@@ -144,6 +146,10 @@ struct TranslationCache {
         var next = pages[page]
         while let use = next {
             let translation = use.pointee.translation
+            if let gate = translation.pointee.gate, let exit = translation.pointee.wayOut {
+                Assembler.join(Assembler.Jump(place: gate), to: exit)
+            }
+            translation.pointee.gate = nil
             translation.pointee.code = wayOut
             translation.pointee.steps = 0
             translation.pointee.heat = 0

@@ -41,10 +41,6 @@ struct TranslationRule: Sendable {
         self.emit = emit
     }
 
-    /// The flags must be in their slot before: something may fault, or the host's are lost.
-    func disturbsFlags(_ instruction: Instruction) -> Bool {
-        disturbs || instruction.isMemory(0) || instruction.isMemory(1) || instruction.isMemory(2)
-    }
 }
 
 /// The rules by mnemonic. What has none is executed by its handler.

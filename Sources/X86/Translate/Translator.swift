@@ -95,7 +95,8 @@ package final class Translator: Engine {
 
     /// The code of the block at `linear` if it can run now: translated by now, and no longer than what is left to run.
     private func translation(_ page: Int, _ linear: UInt64, _ mode: UInt8) -> UnsafeMutablePointer<Translation>? {
-        let found = cache.pointee.find(BlockCache.key(page: page, offset: linear & 0xFFF, mode: mode), page: page)
+        let isCareful = cpu.core.pointee.translation.pending?.pointee.isCareful ?? false
+        let found = cache.pointee.find(Translation.key(page: page, offset: linear & 0xFFF, mode: mode, isCareful: isCareful), page: page)
         if found.pointee.steps == 0 {
             found.pointee.heat += 1
             guard found.pointee.heat > knobs.translationThreshold else { return nil }
