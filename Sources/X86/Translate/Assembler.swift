@@ -198,6 +198,7 @@ struct Assembler {
     }
 
     mutating func jump(to place: UnsafeMutablePointer<UInt8>) { Self.join(jump(), to: place) }
+    mutating func jump(if condition: UInt8, to place: UnsafeMutablePointer<UInt8>) { Self.join(jump(if: condition), to: place) }
 
     mutating func call(_ place: UnsafeMutablePointer<UInt8>) {
         byte(0xE8)

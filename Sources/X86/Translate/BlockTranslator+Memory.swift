@@ -60,6 +60,12 @@ extension BlockTranslator {
                 width: addressWidth, size: size, writes: access != .read), access)
     }
 
+    /// It is addressed by the stack pointer alone, in a flat segment.
+    private func isOnStack(_ access: MemoryAccess) -> Bool {
+        access.base == 4 && access.index >= 16 && access.segment < UInt8(SegmentIndex.fs) && access.segment != UInt8(SegmentIndex.cs)
+            && (isLong || mode == TranslationMode.flat32) && access.width == addressWidth
+    }
+
     /// The same of an operand whose address the instruction has computed in RAX.
     mutating func locateRAX(_ size: UInt8, _ access: Access) {
         var unknown = operand(size, writes: access != .read)
@@ -73,15 +79,25 @@ extension BlockTranslator {
         case .own:
             let memory = effectiveAddress(access, below: 0)
             assembler.address(access.width, .rax, memory)
+            if isOnStack(access) {
+                lookOnStack(Int32(access.size), isShared: false)
+                assembler.arithmetic(0, 8, .rax, .memory(Slot.stackHost))
+                return .memory(HostMemory(.rax, 0))
+            }
             translate(segment: access.segment, access.size, kind)
             return .memory(HostMemory(.rax, 0))
         case .first(let slot, let before, let span, let writes):
             let memory = effectiveAddress(access, below: before)
             assembler.address(access.width, .rax, memory)
             if access.segment >= UInt8(SegmentIndex.fs) { assembler.arithmetic(0, 8, .rax, .memory(Slot.segment(access.segment, \.base))) }
-            look(span, writes: writes)
-            exitToCareful(if: 7)
-            assembler.arithmetic(0, 8, .rax, .memory(HostMemory(.rcx, EntryOffset.host)))
+            if isOnStack(access), span <= Slot.stackSizes[3] {
+                lookOnStack(span, isShared: true)
+                assembler.arithmetic(0, 8, .rax, .memory(Slot.stackHost))
+            } else {
+                look(span, writes: writes)
+                exitToCareful(if: 7)
+                assembler.arithmetic(0, 8, .rax, .memory(HostMemory(.rcx, EntryOffset.host)))
+            }
             assembler.store(8, .memory(Slot.anchor(slot)), .rax)
             return .memory(HostMemory(.rax, before))
         case .shared(let slot, let offset):

@@ -22,6 +22,17 @@ struct BlockTranslator {
         case substep(Int, [Miss], resume: UnsafeMutablePointer<UInt8>, loadsFlags: Bool, loadsMXCSR: Bool)
         case exit(Assembler.Jump, refund: Int, target: Int64, savesFlags: Bool, restoresMXCSR: Bool)
         case noBudget(Assembler.Jump)
+        case stack(StackLook)
+    }
+
+    /// A look for a page of the stack that was not the one last seen.
+    private struct StackLook {
+        let jump: Assembler.Jump
+        let resume: UnsafeMutablePointer<UInt8>
+        let size: Int32
+        let instruction: Int
+        let isShared: Bool
+        let hasMXCSR: Bool
     }
 
     /// A jump of an instruction to its handler, and whether MXCSR is the guest's there.
@@ -39,6 +50,8 @@ struct BlockTranslator {
     private let secondHost: UInt64?
     private let substeps: UnsafeMutablePointer<Substep>
     private let count: Int
+    /// Where it goes on behind the last instruction, from the start of the page.
+    private let end: Int64
     private let makeEdge: (Edge) -> UnsafeMutablePointer<Edge>
 
     /// The instruction being translated.
@@ -48,6 +61,8 @@ struct BlockTranslator {
     private var liveAfter: [Bool]
     /// Jumps of the running instruction to its handler.
     private var misses: [Miss] = []
+    /// The running instruction looks for the stack's page for itself.
+    private var looksOnStack = false
     /// This block has found out that the guest may use XMM registers.
     private var hasVectors = false
     /// The host's MXCSR is the guest's, and no exception is unmasked.
@@ -61,7 +76,8 @@ struct BlockTranslator {
 
     init(
         buffer: CodeBuffer, mode: UInt8, tlbMask: UInt64, translation: UnsafeMutablePointer<Translation>,
-        secondHost: UInt64?, substeps: UnsafeMutableBufferPointer<Substep>, makeEdge: @escaping (Edge) -> UnsafeMutablePointer<Edge>
+        secondHost: UInt64?, substeps: UnsafeMutableBufferPointer<Substep>, end: Int64,
+        makeEdge: @escaping (Edge) -> UnsafeMutablePointer<Edge>
     ) {
         guard let first = substeps.baseAddress else { preconditionFailure("a block has an instruction") }
         assembler = Assembler(at: buffer.next)
@@ -72,6 +88,7 @@ struct BlockTranslator {
         self.secondHost = secondHost
         self.substeps = first
         count = substeps.count
+        self.end = end
         self.makeEdge = makeEdge
         liveAfter = [Bool](repeating: true, count: substeps.count)
     }
@@ -113,6 +130,7 @@ struct BlockTranslator {
         for index in 0..<count {
             self.index = index
             misses = []
+            looksOnStack = false
             if let rule = rules[index] {
                 translate(rule)
             } else {
@@ -124,16 +142,28 @@ struct BlockTranslator {
                 step.pointee.resume = buffer.memory.executable(assembler.cursor)
             }
         }
-        if rules[count - 1]?.endsBlock != true {
+        if rules[count - 1]?.endsBlock != true || isFollowed(count - 1) {
             saveFlags()
             restoreMXCSR()
-            edge(to: following, refund: 0)
+            edge(to: end, refund: 0)
         }
         for part in cold { write(part) }
     }
 
     /// The flags must be in their slot before it: something may fault, or the host's are lost.
-    private func disturbsFlags(_ rule: TranslationRule, _ index: Int) -> Bool { rule.disturbs || plan?.looks[index] ?? true }
+    private func disturbsFlags(_ rule: TranslationRule, _ index: Int) -> Bool {
+        rule.disturbs && !isFollowed(index) || plan?.looks[index] ?? true
+    }
+
+    /// It is a direct jump, and the block goes on where it leads.
+    func isFollowed(_ index: Int) -> Bool {
+        let offset = Int64(substeps[index].offset)
+        let next = index + 1 < count ? Int64(substeps[index + 1].offset) : end
+        let instruction = substeps[index].instruction
+        // A conditional jump to the next instruction goes the same way in any case.
+        guard instruction.isJump || next != offset + Int64(instruction.length) else { return false }
+        return instruction.targetInPage(at: offset, mode: mode) == next
+    }
 
     /// How the next access is made.
     mutating func nextProbe(_ access: MemoryAccess) -> ProbePlan.Probe {
@@ -168,14 +198,14 @@ struct BlockTranslator {
             saveFlags()
             flags = .slot
         }
-        if rule.endsBlock { restoreMXCSR() }
+        if rule.endsBlock, !isFollowed(index) { restoreMXCSR() }
         rule.emit(&self)
         switch rule.flags {
         case .unchanged, .saved: break
         case .written: flags = flagsAreLive ? .host : []
         case .changed: if !flagsAreLive { flags = [] } else if flags.contains(.host) { flags = .host }
         }
-        if !misses.isEmpty {
+        if !misses.isEmpty || looksOnStack {
             cold.append(.substep(index, misses, resume: assembler.cursor, loadsFlags: flags.contains(.host), loadsMXCSR: hasMXCSR))
         }
     }
@@ -236,6 +266,35 @@ struct BlockTranslator {
     mutating func miss(if condition: UInt8) { misses.append(Miss(jump: assembler.jump(if: condition), hasMXCSR: hasMXCSR)) }
 
     mutating func miss() { misses.append(Miss(jump: assembler.jump(), hasMXCSR: hasMXCSR)) }
+
+    /// From an address in RAX of `size` bytes on the stack to their offset in its page. Where the page is not the one last seen the
+    /// TLB is asked; where it is not there either the instruction is its handler's or, of a group, careful code's.
+    mutating func lookOnStack(_ size: Int32, isShared: Bool) {
+        assembler.arithmetic(5, 8, .rax, .memory(Slot.stackPage))
+        assembler.arithmetic(7, 8, .rax, .memory(Slot.stackLimit(size)))
+        let jump = assembler.jump(if: 3)
+        cold.append(
+            .stack(
+                StackLook(
+                    jump: jump, resume: assembler.cursor, size: size, instruction: index, isShared: isShared, hasMXCSR: hasMXCSR)))
+        if !isShared { looksOnStack = true }
+    }
+
+    private mutating func write(_ look: StackLook) {
+        assembler.join(look.jump)
+        assembler.arithmetic(0, 8, .rax, .memory(Slot.stackPage))
+        assembler.call(buffer.findStack)
+        assembler.arithmetic(5, 8, .rax, .memory(Slot.stackPage))
+        assembler.arithmetic(7, 8, .rax, .memory(Slot.stackLimit(look.size)))
+        assembler.jump(if: 2, to: look.resume)
+        if look.hasMXCSR { writeMXCSRRestore() }
+        if look.isShared {
+            leaveToCareful(look.instruction)
+        } else {
+            index = look.instruction
+            jumpToHandler()
+        }
+    }
 
     /// From here, if `condition` holds, translated code goes on that shares nothing: nothing of the instruction was done yet, and the
     /// flags are in their slot.
@@ -362,7 +421,8 @@ struct BlockTranslator {
         case .careful(let jump, let index, let restoresMXCSR):
             assembler.join(jump)
             if restoresMXCSR { writeMXCSRRestore() }
-            edge(to: Int64(substeps[index].offset), refund: count - index, isCareful: true)
+            leaveToCareful(index)
+        case .stack(let look): write(look)
         case .elsewhere(let jumps):
             translation.pointee.wayOut = assembler.cursor
             for jump in jumps { assembler.join(jump) }
@@ -397,6 +457,10 @@ struct BlockTranslator {
             assembler.arithmetic(0, 8, .memory(Slot.budget), immediate: Int32(count))
             leaveUnentered()
         }
+    }
+
+    private mutating func leaveToCareful(_ index: Int) {
+        edge(to: Int64(substeps[index].offset), refund: count - index, isCareful: true)
     }
 
     private mutating func leaveUnentered() {

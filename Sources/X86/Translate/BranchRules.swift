@@ -45,8 +45,8 @@ extension BlockTranslator {
     private var target: Int64 { following + Int64(instruction.shortImmediate) }
 
     fileprivate mutating func jumpConditionally() {
-        let condition = instruction.condition
-        exit(if: writeCondition(condition), to: target)
+        let condition = writeCondition(instruction.condition)
+        if isFollowed(index) { exit(if: condition ^ 1, to: following) } else { exit(if: condition, to: target) }
     }
 
     /// Sees to it that a host's condition holds exactly if the guest's does, and gives it.
@@ -64,6 +64,7 @@ extension BlockTranslator {
     }
 
     fileprivate mutating func jump() {
+        if isFollowed(index) { return }
         if instruction.operands[0].kind == .relative {
             requireCanonical(target)
             return edge(to: target, refund: 0)

@@ -14,6 +14,8 @@ struct CodeBuffer {
     private(set) var block: UnsafeMutablePointer<UInt8>
     /// Called with a linear address in RAX: ZF is set and RCX the `BranchTarget`, where it is known. Changes RAX.
     private(set) var lookup: UnsafeMutablePointer<UInt8>
+    /// Called with an address on the stack in RAX: notes its page, if the TLB has it for writing. Changes RCX and the flags.
+    private(set) var findStack: UnsafeMutablePointer<UInt8>
     private let start: UnsafeMutablePointer<UInt8>
     var next: UnsafeMutablePointer<UInt8>
 
@@ -34,6 +36,8 @@ struct CodeBuffer {
         assembler.leave(Slot.block, .block)
         lookup = assembler.cursor
         assembler.lookup(tlbMask: tlbMask)
+        findStack = assembler.cursor
+        assembler.findStack(tlbMask: tlbMask)
         start = assembler.cursor
         next = start
     }
@@ -66,6 +70,19 @@ enum Slot {
 
     /// One of the four slots for values that find no register.
     static func scratch(_ index: Int32) -> HostMemory { HostMemory(.rbp, offset(\.translation.scratch) + 8 * index) }
+
+    static let stackPage = slot(\.translation.stackPage)
+    static let stackHost = slot(\.translation.stackHost)
+
+    /// The limit for accesses of so many bytes on the stack.
+    static func stackLimit(_ size: Int32) -> HostMemory {
+        var place = slot(\.translation.stackLimits)
+        place.displacement += 8 * Int32(Self.stackSizes.firstIndex { $0 >= size } ?? 3)
+        return place
+    }
+
+    /// What `TranslationState.stackLimits` are for, in bytes.
+    static let stackSizes: [Int32] = [8, 32, 128, 256]
 
     /// A host address that accesses share; `ProbePlan.slotCount` of them.
     static func anchor(_ index: Int) -> HostMemory { HostMemory(.rbp, offset(\.translation.anchors) + 8 * Int32(index)) }
@@ -169,6 +186,25 @@ extension Assembler {
         join(unmapped)
         pop(.rdx)
         join(unknown)
+        byte(0xC3)
+    }
+
+    fileprivate mutating func findStack(tlbMask: UInt64) {
+        push(.rdx)
+        entry(of: .rax, in: .rcx, tlbMask: tlbMask)
+        load(8, .rdx, .memory(HostMemory(.rcx, EntryOffset.write)))
+        store(8, .memory(Slot.stackPage), .rdx)
+        arithmetic(6, 8, .rdx, .register(.rax))
+        arithmetic(4, 8, .register(.rdx), immediate: ~0xFFF)
+        let isOther = jump(if: 5)
+        load(8, .rdx, .memory(HostMemory(.rcx, EntryOffset.host)))
+        store(8, .memory(Slot.stackHost), .rdx)
+        for size in Slot.stackSizes { store(8, .memory(Slot.stackLimit(size)), immediate: 4097 - size) }
+        pop(.rdx)
+        byte(0xC3)
+        join(isOther)
+        for size in Slot.stackSizes { store(8, .memory(Slot.stackLimit(size)), immediate: 0) }
+        pop(.rdx)
         byte(0xC3)
     }
 

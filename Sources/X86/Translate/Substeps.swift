@@ -34,6 +34,7 @@ let executeSubstep: @convention(c) (UnsafeMutableRawPointer, UnsafeMutableRawPoi
         core.pointee.translationMode == substep.pointee.mode, cpu.state.fpu.mxcsr & MXCSR.masks == MXCSR.masks
     else { return 0 }
     core.pointee.translation.budget = budget
+    core.pointee.translation.stackLimits = .zero
     cpu.splitStatus()
     return substep.pointee.resume
 }

@@ -116,6 +116,12 @@ struct TranslationState {
     let hostMXCSR: UInt32 = 0x1F80
     /// For values that find no register.
     var scratch = InlineArray<4, UInt64>(repeating: 0)
+    /// The page that the stack pointer pointed to last, as the TLB has it for reading and writing, and where the host has it.
+    var stackPage: UInt64 = 0
+    var stackHost: UInt = 0
+    /// The offsets in that page from which on 8, 32, 128 and 256 bytes do not lie in it; 0: the page is not known. A handler may
+    /// have changed the TLB, so that behind one it is not.
+    var stackLimits = SIMD4<UInt64>.zero
     /// Host addresses that accesses of the running block share.
     var anchors = InlineArray<8, UInt64>(repeating: 0)
 

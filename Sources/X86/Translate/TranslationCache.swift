@@ -76,35 +76,33 @@ struct TranslationCache {
 
     /// Translates an instruction that crosses into `second`.
     mutating func translateCrossing(
-        _ translation: UnsafeMutablePointer<Translation>, _ instruction: UnsafeMutablePointer<Instruction>, into second: Int, mode: UInt8
+        _ translation: UnsafeMutablePointer<Translation>, _ instruction: Instruction, into second: Int, mode: UInt8
     ) {
         if translation.pointee.secondPage != second { noteUse(of: second, by: translation) }
         translation.pointee.secondPage = second
-        translate(translation, instruction, count: 1, mode: mode)
+        translate(translation, CodePath(instruction, at: translation.pointee.offset), mode: mode)
     }
 
-    /// Translates decoded instructions that follow each other.
-    mutating func translate(
-        _ translation: UnsafeMutablePointer<Translation>, _ first: UnsafeMutablePointer<Instruction>, count: Int, mode: UInt8
-    ) {
+    /// Translates what lies on a path.
+    mutating func translate(_ translation: UnsafeMutablePointer<Translation>, _ path: CodePath, mode: UInt8) {
+        let count = path.instructions.count
         let substeps = pool.allocate(Substep.self, count: count)
-        var offset = translation.pointee.offset
         for index in 0..<count {
-            let instruction = first[index]
             (substeps + index).initialize(
-                to: Substep(instruction: instruction, offset: offset, stepsLeft: Int64(count - index), mode: mode))
-            offset += UInt64(instruction.length)
+                to: Substep(
+                    instruction: path.instructions[index], offset: path.offsets[index], stepsLeft: Int64(count - index), mode: mode))
         }
         translation.pointee.steps = UInt32(count)
         translation.pointee.code = buffer.memory.executable(buffer.next)
-        let arena = pool.allocate(Edge.self, count: count + 2)
+        let most = 3 * count + 2
+        let arena = pool.allocate(Edge.self, count: most)
         var used = 0
         var translator = BlockTranslator(
             buffer: buffer, mode: mode, tlbMask: tlbMask, translation: translation, secondHost: secondHost(of: translation),
-            substeps: UnsafeMutableBufferPointer(start: substeps, count: count)
+            substeps: UnsafeMutableBufferPointer(start: substeps, count: count), end: path.end
         ) { edge in
             let place = arena + used
-            precondition(used < count + 2, "an instruction has one edge at most, and the block's end another")
+            precondition(used < most, "an instruction has an edge for itself and one for each access, and the block's end two")
             place.initialize(to: edge)
             used += 1
             return place

@@ -104,10 +104,11 @@ package final class Translator: Engine {
                 flush()
                 return nil
             }
-            if let block = interpreter.block(page: page, linear: linear, ip: cpu.state.rip) {
+            if let path = CodePath(
+                interpreter, page: page, linear: linear, ip: cpu.state.rip, mode: mode, limit: knobs.longestTranslation)
+            {
                 found.pointee.secondPage = -1
-                cache.pointee.translate(
-                    found, block.first, count: min(Int(block.pointee.count), knobs.longestTranslation), mode: mode)
+                cache.pointee.translate(found, path, mode: mode)
             } else {
                 translateCrossing(found, page, linear, mode)
             }
@@ -126,7 +127,7 @@ package final class Translator: Engine {
         let end = Int(linear & 0xFFF) + Int(instruction.pointee.length)
         interpreter.cache.pointee.watch(page: page, from: Int(linear & 0xFFF), to: 0xFFF, memory: cpu.memory, cpu: cpu)
         interpreter.cache.pointee.watch(page: second, from: 0, to: end - 0x1001, memory: cpu.memory, cpu: cpu)
-        cache.pointee.translateCrossing(found, instruction, into: second, mode: mode)
+        cache.pointee.translateCrossing(found, instruction.pointee, into: second, mode: mode)
     }
 
     /// The RAM page behind that of `linear`, found as a fetch finds it; -1: none.
@@ -146,6 +147,7 @@ package final class Translator: Engine {
         core.pointee.translation.limit = cpu.state.position &+ budget
         core.pointee.translation.budget = Int64(budget)
         core.pointee.translation.page = linear & ~0xFFF
+        core.pointee.translation.stackLimits = .zero
         cpu.splitStatus()
         let before = cpu.state.position
         cache.pointee.enter(core, found.pointee.code)
