@@ -87,6 +87,7 @@ extension BlockTranslator {
             translate(segment: access.segment, access.size, kind)
             return .memory(HostMemory(.rax, 0))
         case .first(let slot, let before, let span, let writes):
+            missCarefully()
             let memory = effectiveAddress(access, below: before)
             assembler.address(access.width, .rax, memory)
             if access.segment >= UInt8(SegmentIndex.fs) { assembler.arithmetic(0, 8, .rax, .memory(Slot.segment(access.segment, \.base))) }

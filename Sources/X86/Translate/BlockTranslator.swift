@@ -302,6 +302,13 @@ struct BlockTranslator {
         cold.append(.careful(assembler.jump(if: condition), index, restoresMXCSR: hasMXCSR))
     }
 
+    /// What missed in this instruction so far goes on in careful code, not in the handler, which would pass by what comes now and others
+    /// rely on.
+    mutating func missCarefully() {
+        for miss in misses { cold.append(.careful(miss.jump, index, restoresMXCSR: miss.hasMXCSR)) }
+        misses = []
+    }
+
     // MARK: What SSE needs
 
     /// Leaves the instruction to its handler, which faults, unless CR0 and CR4 let it use XMM registers.
