@@ -171,6 +171,8 @@ extension Assembler {
 
     fileprivate mutating func lookup(tlbMask: UInt64) {
         load(4, .rcx, .register(.rax))
+        shift(5, 4, .register(.rcx), by: BranchTarget.bits)
+        arithmetic(6, 4, .rcx, .register(.rax))
         arithmetic(4, 4, .register(.rcx), immediate: Int32(BranchTarget.count - 1))
         shift(4, 4, .register(.rcx), by: 5)
         arithmetic(0, 8, .rcx, .memory(Slot.targets))

@@ -87,8 +87,15 @@ struct BranchTarget {
     var host: UInt = 0
     var target: UnsafeMutablePointer<Translation>?
 
-    /// Entries of a table, by the low bits of the address.
-    static let count: UInt64 = 1 << 14
+    static let bits: UInt8 = 14
+    /// Entries of a table.
+    static let count: UInt64 = 1 << UInt64(bits)
+
+    /// The place of an address in a table.
+    static func index(_ rip: UInt64) -> Int {
+        let low = rip & 0xFFFF_FFFF
+        return Int((low ^ low >> UInt64(bits)) & (count - 1))
+    }
 }
 
 /// What translated code and the translator share, in the core.

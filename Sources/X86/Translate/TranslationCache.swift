@@ -134,7 +134,7 @@ struct TranslationCache {
     func note(_ mode: UInt8, rip: UInt64, host: UInt, _ translation: UnsafeMutablePointer<Translation>) -> UnsafeMutablePointer<BranchTarget> {
         let table = targets + Int(mode) * Int(BranchTarget.count)
         if !translation.pointee.isCareful {
-            table[Int(rip & (BranchTarget.count - 1))] = BranchTarget(rip: rip, page: rip & ~0xFFF, host: host, target: translation)
+            table[BranchTarget.index(rip)] = BranchTarget(rip: rip, page: rip & ~0xFFF, host: host, target: translation)
         }
         return table
     }
