@@ -92,6 +92,62 @@ struct TranslatorTests {
         }
     }
 
+    /// A 64-bit guest with 4 KiB pages from 2 MiB on: two pages of RAM, the second as `second` has its entry. Its first two
+    /// instructions bring the first page into the TLB and end a block.
+    private func pagedGuest(_ code: [UInt8], second: UInt64 = 0) throws -> GateGuest {
+        // mov [rbx-8],rcx; call to the next
+        let guest = try GateGuest(mode: 64, code: [0x48, 0x89, 0x4B, 0xF8, 0xE8, 0, 0, 0, 0] + code)
+        guest.write64(0x3008, 0x4007)
+        guest.write64(0x4000, 0xD007)
+        guest.write64(0x4008, second)
+        for page: UInt64 in [0xD000, 0xE000, 0xF000] {
+            for at in stride(from: page, to: page + 0x1000, by: 8) { guest.write64(at, at &* 0x9E37_79B9_7F4A_7C15) }
+        }
+        return guest
+    }
+
+    @Test("accesses that share a look into the TLB fault where they stand, wherever they lie")
+    func sharedLooks() throws {
+        // mov rax,[rbx]; mov rcx,[rbx+4]; mov [rbx+8],rcx; push qword [rbx]
+        let code: [UInt8] = [0x48, 0x8B, 0x03, 0x48, 0x8B, 0x4B, 0x04, 0x48, 0x89, 0x4B, 0x08, 0xFF, 0x33, 0x90]
+        for second: UInt64 in [0, 0xE007, 0xE005] {
+            for address: UInt64 in [0x20_0010, 0x20_0FF0, 0x20_0FF4, 0x20_0FF8, 0x20_0FFA] {
+                try expectSame(8, "entry \(second), address \(address)") {
+                    let guest = try pagedGuest(code, second: second)
+                    guest.change {
+                        $0.cr0 |= CR0.wp
+                        $0.gpr[GPR.rbx] = address
+                    }
+                    return guest
+                }
+            }
+        }
+    }
+
+    @Test("a store to a page table between accesses that share a look is seen by the next")
+    func sharedLookBehindPageTable() throws {
+        // mov rax,[rbx]; mov qword [4000H],0E007H; mov rcx,[rbx+8]; mov [rbx+16],rcx
+        let code: [UInt8] = [0x48, 0x8B, 0x03, 0x48, 0xC7, 0x04, 0x25, 0, 0x40, 0, 0, 0x07, 0xE0, 0, 0, 0x48, 0x8B, 0x4B, 0x08, 0x48, 0x89, 0x4B, 0x10, 0x90]
+        try expectSame(7, "") {
+            let guest = try pagedGuest(code)
+            guest.change { $0.gpr[GPR.rbx] = 0x20_0010 }
+            return guest
+        }
+    }
+
+    @Test("a loop that is unrolled ends at any step")
+    func unrolledLoop() throws {
+        // mov ecx,5; inc dword [ebx]; push ecx; dec ecx; jnz to the inc; jmp to the nop behind; nop
+        let code: [UInt8] = [0xB9, 5, 0, 0, 0, 0xFF, 0x03, 0x51, 0x49, 0x75, 0xFA, 0xEB, 0x00, 0x90]
+        for steps: UInt64 in 1...23 {
+            try expectSame(steps, "\(steps) steps") {
+                let guest = try GateGuest(code: code)
+                guest.change { $0.gpr[GPR.rbx] = 0x9800 }
+                return guest
+            }
+        }
+    }
+
     @Test("flags that are defined here are not the host's")
     func flags() throws {
         // bsf dx,sp; bsr di,ax; rol r8,8; ror al,11; rol edx,cl; bsf of a register that is negative

@@ -80,7 +80,7 @@ extension BlockTranslator {
             let memory = effectiveAddress(access, below: 0)
             assembler.address(access.width, .rax, memory)
             if isOnStack(access) {
-                lookOnStack(Int32(access.size), isShared: false)
+                lookOnStack(Int32(access.size), isCareful: false)
                 assembler.arithmetic(0, 8, .rax, .memory(Slot.stackHost))
                 return .memory(HostMemory(.rax, 0))
             }
@@ -92,7 +92,7 @@ extension BlockTranslator {
             assembler.address(access.width, .rax, memory)
             if access.segment >= UInt8(SegmentIndex.fs) { assembler.arithmetic(0, 8, .rax, .memory(Slot.segment(access.segment, \.base))) }
             if isOnStack(access), span <= Slot.stackSizes[3] {
-                lookOnStack(span, isShared: true)
+                lookOnStack(span, isCareful: true)
                 assembler.arithmetic(0, 8, .rax, .memory(Slot.stackHost))
             } else {
                 look(span, writes: writes)

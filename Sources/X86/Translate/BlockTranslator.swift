@@ -31,7 +31,8 @@ struct BlockTranslator {
         let resume: UnsafeMutablePointer<UInt8>
         let size: Int32
         let instruction: Int
-        let isShared: Bool
+        /// If it is not there either, careful code goes on, not the handler.
+        var isCareful: Bool
         let hasMXCSR: Bool
     }
 
@@ -269,15 +270,15 @@ struct BlockTranslator {
 
     /// From an address in RAX of `size` bytes on the stack to their offset in its page. Where the page is not the one last seen the
     /// TLB is asked; where it is not there either the instruction is its handler's or, of a group, careful code's.
-    mutating func lookOnStack(_ size: Int32, isShared: Bool) {
+    mutating func lookOnStack(_ size: Int32, isCareful: Bool) {
         assembler.arithmetic(5, 8, .rax, .memory(Slot.stackPage))
         assembler.arithmetic(7, 8, .rax, .memory(Slot.stackLimit(size)))
         let jump = assembler.jump(if: 3)
         cold.append(
             .stack(
                 StackLook(
-                    jump: jump, resume: assembler.cursor, size: size, instruction: index, isShared: isShared, hasMXCSR: hasMXCSR)))
-        if !isShared { looksOnStack = true }
+                    jump: jump, resume: assembler.cursor, size: size, instruction: index, isCareful: isCareful, hasMXCSR: hasMXCSR)))
+        if !isCareful { looksOnStack = true }
     }
 
     private mutating func write(_ look: StackLook) {
@@ -288,7 +289,7 @@ struct BlockTranslator {
         assembler.arithmetic(7, 8, .rax, .memory(Slot.stackLimit(look.size)))
         assembler.jump(if: 2, to: look.resume)
         if look.hasMXCSR { writeMXCSRRestore() }
-        if look.isShared {
+        if look.isCareful {
             leaveToCareful(look.instruction)
         } else {
             index = look.instruction
@@ -307,6 +308,12 @@ struct BlockTranslator {
     mutating func missCarefully() {
         for miss in misses { cold.append(.careful(miss.jump, index, restoresMXCSR: miss.hasMXCSR)) }
         misses = []
+        for place in cold.indices {
+            guard case .stack(var look) = cold[place], look.instruction == index else { continue }
+            look.isCareful = true
+            cold[place] = .stack(look)
+        }
+        looksOnStack = false
     }
 
     // MARK: What SSE needs
