@@ -45,9 +45,7 @@ struct Core {
     /// The supervisor's while it may access user pages in spite of SMAP.
     var openTLB: UnsafeMutablePointer<TranslationEntry>
     var tlbMask: UInt64
-    /// The entries that were filled since the last flush: those that a flush has to empty.
-    var filledEntries: UnsafeMutablePointer<UnsafeMutablePointer<TranslationEntry>>
-    var filledEntryCount = 0
+    var filledEntries: FilledEntries
     /// RAM pages flagged as feeding translations.
     var watchedTables: UnsafeMutablePointer<UInt32>
     var watchedTableCount = 0
@@ -74,8 +72,6 @@ struct Core {
 
     static let watchedTableCapacity = 1 << 16
     static let droppedPageCapacity = 256
-    /// Where more entries were filled, a flush empties the TLBs whole.
-    static let filledEntryCapacity = 4096
 }
 
 /// What an access through a segment needs, computed when the segment is loaded.

@@ -19,7 +19,7 @@ package final class Processor {
         core.initialize(
             to: Core(
                 tlb: entries + count, userTLB: entries, supervisorTLB: entries + count, openTLB: entries + 2 * count,
-                tlbMask: UInt64(count - 1), filledEntries: .allocate(capacity: Core.filledEntryCapacity),
+                tlbMask: UInt64(count - 1), filledEntries: FilledEntries(entries, count: 3 * count),
                 watchedTables: .allocate(capacity: Core.watchedTableCapacity),
                 droppedPages: .allocate(capacity: Core.droppedPageCapacity), memory: .passUnretained(memory), model: model,
                 knobs: knobs))

@@ -80,12 +80,13 @@ extension CPU {
     func writeCR3(_ source: UInt64) throws(Fault) {
         let value = state.cr4 & CR4.pcide != 0 ? source & ~(1 << 63) : source
         guard value >> UInt64(core.pointee.model.physicalAddressBits) == 0 else { throw .generalProtection(0) }
-        var remaps = state.cr3 != value
+        let (old, pointers) = (state.cr3, state.pdpte)
+        var remaps = old != value
         if state.cr0 & CR0.pg != 0, state.cr4 & CR4.pae != 0, !isLongMode {
             if try reloadDirectoryPointers(value) { remaps = true }
         }
         state.cr3 = value
-        if remaps, !PlantedFault.staleAddressSpace.isPlanted { flushTranslations() }
+        if remaps, !PlantedFault.staleAddressSpace.isPlanted { changeAddressSpace(from: old, pointers) }
     }
 
     /// Loads the PDPTEs of PAE paging: #GP(0) where they are not valid. True: some of them changed.

@@ -49,10 +49,7 @@ extension CPU {
         let page = memory.pageIndex(of: walk.address)
         guard page >= 0 else { return }
         let tag = linear & ~0xFFF
-        if entry.pointee.host == 0, core.pointee.filledEntryCount < Core.filledEntryCapacity {
-            core.pointee.filledEntries[core.pointee.filledEntryCount] = entry
-            core.pointee.filledEntryCount += 1
-        }
+        core.pointee.filledEntries.note(entry, isHigh: isHigh(linear))
         let none = TranslationEntry.noTag(linear &>> 12 & core.pointee.tlbMask)
         entry.pointee.host = UInt(bitPattern: memory.pointer(page: page))
         entry.pointee.read = walk.mayRead ? tag : none
@@ -99,7 +96,7 @@ extension CPU {
     private func walk32(_ linear: UInt64, _ access: Access, _ privilege: Privilege) throws(Fault) -> Walk {
         let code = errorCode(access, user: privilege == .user)
         let directory = state.cr3 & 0xFFFF_F000 | (linear >> 20 & 0xFFC)
-        let pde = readTable(directory, count: 4)
+        let pde = readTable(directory, TableUse(level: 2, for: linear, isWide: false))
         guard pde & Entry.present != 0 else { throw .page(code, at: linear) }
         if pde & Entry.large != 0, state.cr4 & CR4.pse != 0 {
             // Bits 13-20 hold address bits 32-39 (PSE-36); those beyond the model's physical width and bit 21 are reserved.
@@ -113,7 +110,7 @@ extension CPU {
         }
         let table = pde & 0xFFFF_F000 | (linear >> 10 & 0xFFC)
         if PlantedFault.accessedByFault.isPlanted { _ = mark(directory, pde, leaf: false, write: false, count: 4) }
-        let pte = readTable(table, count: 4)
+        let pte = readTable(table, TableUse(level: 1, for: linear, isWide: false))
         guard pte & Entry.present != 0 else { throw .page(code, at: linear) }
         guard allows(pde & pte, noExecute: false, access, privilege) else { throw .page(code | 1, at: linear) }
         _ = mark(directory, pde, leaf: false, write: false, count: 4)
@@ -145,7 +142,7 @@ extension CPU {
         while true {
             let shift = 12 + 9 * (level - 1)
             let at = table | (linear >> shift & 0x1FF) << 3
-            let entry = readTable(at, count: 8)
+            let entry = readTable(at, TableUse(level: level, for: linear, isWide: true))
             guard entry & Entry.present != 0 else { throw .page(code, at: linear) }
             let isLeaf = level == 1 || (level == 2 && entry & Entry.large != 0)
             var forbidden = reserved
@@ -176,12 +173,12 @@ extension CPU {
             mayExecute: allows(rights, noExecute: noExecute, .execute, privilege))
     }
 
-    /// Reads a page-table entry and watches its page.
-    private func readTable(_ address: UInt64, count: UInt64) -> UInt64 {
+    /// Reads an entry of a page table and watches its page.
+    private func readTable(_ address: UInt64, _ use: TableUse) -> UInt64 {
         let at = address & core.pointee.a20Mask
         let page = memory.pageIndex(of: at)
-        if page >= 0, memory.pageFlags[page] & PhysicalMemory.PageFlag.tables == 0 { watchTables(page: page) }
-        return readPhysical(at, count: count)
+        if page >= 0 { watchTable(page: page, use) }
+        return readPhysical(at, count: use.entryBytes)
     }
 
     /// Sets A, and D for a write to a leaf; gives the leaf's D bit.
@@ -197,78 +194,5 @@ extension CPU {
             }
         }
         return wanted & Entry.dirty != 0
-    }
-
-    // MARK: Watches and flushes
-
-    private func watchTables(page: Int) {
-        if core.pointee.watchedTableCount == Core.watchedTableCapacity { flushTranslations() }
-        core.pointee.watchedTables[core.pointee.watchedTableCount] = UInt32(truncatingIfNeeded: page)
-        core.pointee.watchedTableCount += 1
-        memory.pageFlags[page] |= PhysicalMemory.PageFlag.tables
-        dropWriteTranslations(page: page)
-    }
-
-    /// Drops all cached translations and unwatches the pages that fed them.
-    func flushTranslations() {
-        for index in 0..<core.pointee.watchedTableCount {
-            memory.pageFlags[Int(core.pointee.watchedTables[index])] &= ~PhysicalMemory.PageFlag.tables
-        }
-        core.pointee.watchedTableCount = 0
-        clearTranslations()
-        leaveBlock()
-        if core.pointee.pauses.contains(.translations) { requestAttention() }
-    }
-
-    private var tables: [3 of UnsafeMutablePointer<TranslationEntry>] {
-        [core.pointee.userTLB, core.pointee.supervisorTLB, core.pointee.openTLB]
-    }
-
-    /// Empties the TLBs, at the cost of what was filled.
-    private func clearTranslations() {
-        if core.pointee.filledEntryCount < Core.filledEntryCapacity {
-            for filled in 0..<core.pointee.filledEntryCount { clear(core.pointee.filledEntries[filled]) }
-        } else {
-            for table in 0..<3 {
-                for index in 0...Int(core.pointee.tlbMask) { clear(tables[table] + index) }
-            }
-        }
-        core.pointee.filledEntryCount = 0
-    }
-
-    private func clear(_ entry: UnsafeMutablePointer<TranslationEntry>) {
-        entry.update(repeating: TranslationEntry(none: noTag(of: entry)), count: 1)
-    }
-
-    /// The tag that stands for none in an entry of any of the three TLBs, which follow each other.
-    private func noTag(of entry: UnsafeMutablePointer<TranslationEntry>) -> UInt64 {
-        TranslationEntry.noTag(UInt64(truncatingIfNeeded: entry - core.pointee.userTLB) & core.pointee.tlbMask)
-    }
-
-    /// The next store to each page goes through the slow path and is noticed.
-    func dropWriteTranslations() {
-        for table in 0..<3 {
-            for index in 0...Int(core.pointee.tlbMask) { tables[table][index].write = TranslationEntry.noTag(UInt64(index)) }
-        }
-    }
-
-    /// The same for one page of RAM, through whatever alias.
-    func dropWriteTranslations(page: Int) {
-        let host = UInt(bitPattern: memory.pointer(page: page))
-        let writers = memory.takeWriter(page: page)
-        if case .none = writers { return }
-        // Translated code may have taken more from an entry than one access needs.
-        leaveBlock()
-        switch writers {
-        case .none: return
-        case .one(let entry):
-            if entry.pointee.host == host { entry.pointee.write = noTag(of: entry) }
-            return
-        case .many: break
-        }
-        for table in 0..<3 {
-            let entries = tables[table]
-            for index in 0...Int(core.pointee.tlbMask) where entries[index].host == host { entries[index].write = TranslationEntry.noTag(UInt64(index)) }
-        }
     }
 }

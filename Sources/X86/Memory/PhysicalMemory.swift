@@ -48,6 +48,8 @@ package final class PhysicalMemory {
     let codeChunks: UnsafeMutablePointer<UInt64>
     /// For each page, the TLB entry that may hold a write translation to it: 0 none, 1 more than one.
     private let writers: UnsafeMutablePointer<UInt>
+    /// For each page with `PageFlag.tables`, which table it is.
+    let tableUses: UnsafeMutablePointer<TableUse>
     /// The processor whose caches are told of stores to watched pages.
     var watcher: CPU?
     /// What an observer watches, as offsets from `base`.
@@ -79,6 +81,7 @@ package final class PhysicalMemory {
         codeGeneration = try Self.map(pageCount * 4).bindMemory(to: UInt32.self, capacity: pageCount)
         codeChunks = try Self.map(pageCount * 8).bindMemory(to: UInt64.self, capacity: pageCount)
         writers = try Self.map(pageCount * 8).bindMemory(to: UInt.self, capacity: pageCount)
+        tableUses = try Self.map(pageCount * 8).bindMemory(to: TableUse.self, capacity: pageCount)
     }
 
     deinit {
@@ -89,6 +92,7 @@ package final class PhysicalMemory {
         munmap(codeGeneration, pageCount * 4)
         munmap(codeChunks, pageCount * 8)
         munmap(writers, pageCount * 8)
+        munmap(tableUses, pageCount * 8)
     }
 
     private static func map(_ count: Int) throws(Failure) -> UnsafeMutableRawPointer {
@@ -251,8 +255,9 @@ package final class PhysicalMemory {
             if codeChunks[index] & touched != 0 { dropCode(page: index) }
         }
         if PlantedFault.staleTranslation.isPlanted { return }
-        if flags & PageFlag.tables != 0, !byWalk, holdsPresentEntry(page: index, offset: offset, count: count) {
-            watcher?.flushTranslations()
+        if flags & PageFlag.tables != 0, !byWalk {
+            let isPresent = holdsPresentEntry(page: index, offset: offset, count: count)
+            watcher?.noteTableStore(page: index, offset: offset, count: count, isPresent: isPresent)
         }
     }
 
