@@ -37,6 +37,7 @@ extension Machine {
             }
             // The processor takes pending traps and interrupts by itself, else it executes.
             processor.interruptLine = board.interrupts.request
+            processor.timestampBase = clock.timestampBase
             var budget = min(limit, source.nextPause(after: position))
             if let time { budget = min(budget, clock.firstPosition(reaching: time)) }
             if let deadline, !PlantedFault.budgetPastDeadline.isPlanted { budget = min(budget, clock.firstPosition(reaching: deadline)) }

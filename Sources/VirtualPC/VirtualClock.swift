@@ -29,6 +29,9 @@ package struct VirtualClock: Equatable {
         return VirtualTime(nanoseconds: denominator.dividingFullWidth(wide).quotient).advanced(byNanoseconds: idle)
     }
 
+    /// The time-stamp counter less the position, where that does not change with it.
+    package var timestampBase: UInt64? { numerator == denominator && Self.timestampFrequency == VirtualTime.second ? idle : nil }
+
     /// The first position whose time is at or past `time` if no more idle time is skipped: the ceiling of the formula.
     package func firstPosition(reaching time: VirtualTime) -> Position {
         let busy = time.nanoseconds(since: VirtualTime(nanoseconds: idle))

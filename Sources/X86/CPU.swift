@@ -21,6 +21,9 @@ struct Core {
     var attention = false
     /// The INTR pin.
     var interruptLine = false
+    /// The board's time-stamp counter is the position and `timestampBase`; else it has to be asked.
+    var hasTimestampBase = false
+    var timestampBase: UInt64 = 0
 
     // Derived from segments, mode and privilege.
     var segmentCache = InlineArray<8, SegmentCache>(repeating: SegmentCache())

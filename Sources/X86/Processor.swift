@@ -91,6 +91,15 @@ package final class Processor {
         set { core.pointee.interruptLine = newValue }
     }
 
+    /// What the position has to be added to for the board's time-stamp counter, until it is set again; nil: the bus is asked.
+    package var timestampBase: UInt64? {
+        get { core.pointee.hasTimestampBase ? core.pointee.timestampBase : nil }
+        set {
+            core.pointee.hasTimestampBase = newValue != nil
+            core.pointee.timestampBase = newValue ?? 0
+        }
+    }
+
     /// IGNNE# becomes active, if FERR# is: x87 instructions run until the pending exception is cleared (Intel SDM Vol. 1 8.7.2).
     package func ignoreNumericError() { core.pointee.state.fpu.ignoresError = core.pointee.state.fpu.signalsError }
 

@@ -62,7 +62,10 @@ extension CPUModel {
 
 extension CPU {
     /// The time-stamp counter of the boundary before this instruction, the guest's own offset included (ruling R5).
-    var timestamp: UInt64 { bus.timestampCounter() &+ state.msr.tscOffset }
+    var timestamp: UInt64 {
+        let counter = core.pointee.hasTimestampBase ? state.position &+ core.pointee.timestampBase : bus.timestampCounter()
+        return counter &+ state.msr.tscOffset
+    }
 
     /// Memory types that PAT entries and MTRRs may hold: UC, WC, WT, WP and WB; PAT also UC-.
     fileprivate static func isMemoryType(_ value: UInt64, pat: Bool) -> Bool {

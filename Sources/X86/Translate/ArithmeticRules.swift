@@ -2,15 +2,15 @@ import CZydis
 
 /// ADD to CMP, TEST, INC, DEC, NEG, NOT.
 let arithmeticRules: [(ZydisMnemonic, TranslationRule)] = [
-    (ZYDIS_MNEMONIC_ADD, TranslationRule(.written, accepts: acceptsPlain) { $0.arithmetic(0) }),
-    (ZYDIS_MNEMONIC_OR, TranslationRule(.written, accepts: acceptsPlain) { $0.arithmetic(1) }),
-    (ZYDIS_MNEMONIC_ADC, TranslationRule(.written, reads: true, accepts: acceptsPlain) { $0.arithmetic(2) }),
-    (ZYDIS_MNEMONIC_SBB, TranslationRule(.written, reads: true, accepts: acceptsPlain) { $0.arithmetic(3) }),
-    (ZYDIS_MNEMONIC_AND, TranslationRule(.written, accepts: acceptsPlain) { $0.arithmetic(4) }),
-    (ZYDIS_MNEMONIC_SUB, TranslationRule(.written, accepts: acceptsPlain) { $0.arithmetic(5) }),
-    (ZYDIS_MNEMONIC_XOR, TranslationRule(.written, accepts: acceptsPlain) { $0.arithmetic(6) }),
-    (ZYDIS_MNEMONIC_CMP, TranslationRule(.written, accepts: acceptsPlain) { $0.arithmetic(7) }),
-    (ZYDIS_MNEMONIC_TEST, TranslationRule(.written, accepts: acceptsPlain) { $0.arithmetic(8) }),
+    (ZYDIS_MNEMONIC_ADD, TranslationRule(.written, accepts: acceptsPlainOrHighByte) { $0.arithmetic(0) }),
+    (ZYDIS_MNEMONIC_OR, TranslationRule(.written, accepts: acceptsPlainOrHighByte) { $0.arithmetic(1) }),
+    (ZYDIS_MNEMONIC_ADC, TranslationRule(.written, reads: true, accepts: acceptsPlainOrHighByte) { $0.arithmetic(2) }),
+    (ZYDIS_MNEMONIC_SBB, TranslationRule(.written, reads: true, accepts: acceptsPlainOrHighByte) { $0.arithmetic(3) }),
+    (ZYDIS_MNEMONIC_AND, TranslationRule(.written, accepts: acceptsPlainOrHighByte) { $0.arithmetic(4) }),
+    (ZYDIS_MNEMONIC_SUB, TranslationRule(.written, accepts: acceptsPlainOrHighByte) { $0.arithmetic(5) }),
+    (ZYDIS_MNEMONIC_XOR, TranslationRule(.written, accepts: acceptsPlainOrHighByte) { $0.arithmetic(6) }),
+    (ZYDIS_MNEMONIC_CMP, TranslationRule(.written, accepts: acceptsPlainOrHighByte) { $0.arithmetic(7) }),
+    (ZYDIS_MNEMONIC_TEST, TranslationRule(.written, accepts: acceptsPlainOrHighByte) { $0.arithmetic(8) }),
     (ZYDIS_MNEMONIC_INC, TranslationRule(.changed, accepts: acceptsPlain) { $0.count(0) }),
     (ZYDIS_MNEMONIC_DEC, TranslationRule(.changed, accepts: acceptsPlain) { $0.count(1) }),
     (ZYDIS_MNEMONIC_NOT, TranslationRule(accepts: acceptsPlain) { $0.change(0xF6, 2) }),
@@ -21,6 +21,7 @@ extension BlockTranslator {
     /// `operation` as `Assembler.arithmetic` has it; ADC and SBB add CF.
     fileprivate mutating func arithmetic(_ operation: UInt8) {
         let instruction = instruction
+        if instruction.namesHighByte { return operateOnHighByte(operation) }
         let addsCarry = operation == 2 || operation == 3
         let (destination, source) = (instruction.operands[0], instruction.operands[1])
         let width = destination.size

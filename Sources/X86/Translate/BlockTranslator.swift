@@ -102,6 +102,8 @@ struct BlockTranslator {
     /// The offset of the next instruction in the page.
     var following: Int64 { Int64(step.pointee.offset) + Int64(step.pointee.instruction.length) }
     var flagsAreLive: Bool { liveAfter[index] }
+    /// The steps of the block from this instruction on.
+    var stepsLeft: Int32 { Int32(step.pointee.stepsLeft) }
 
     /// Writes the block's code and gives where it ends.
     ///

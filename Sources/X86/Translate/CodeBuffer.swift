@@ -51,7 +51,7 @@ enum Slot {
         guard let offset = MemoryLayout<Core>.offset(of: key) else { preconditionFailure("a stored property of the core") }
         return Int32(offset)
     }
-    private static func slot(_ key: PartialKeyPath<Core>) -> HostMemory { HostMemory(.rbp, offset(key)) }
+    static func slot(_ key: PartialKeyPath<Core>) -> HostMemory { HostMemory(.rbp, offset(key)) }
 
     static let budget = slot(\.translation.budget)
     static let page = slot(\.translation.page)

@@ -2,7 +2,7 @@ import CZydis
 
 /// MOV, its extending forms, LEA, XCHG, conversions of the accumulator, and what does nothing.
 let moveRules: [(ZydisMnemonic, TranslationRule)] = [
-    (ZYDIS_MNEMONIC_MOV, TranslationRule(accepts: acceptsPlain) { $0.move() }),
+    (ZYDIS_MNEMONIC_MOV, TranslationRule(accepts: acceptsPlainOrHighByte) { $0.move() }),
     (ZYDIS_MNEMONIC_MOVZX, TranslationRule(accepts: acceptsExtension) { $0.extend(signed: false) }),
     (ZYDIS_MNEMONIC_MOVSX, TranslationRule(accepts: acceptsExtension) { $0.extend(signed: true) }),
     (ZYDIS_MNEMONIC_MOVSXD, TranslationRule(accepts: acceptsExtension) { $0.extend(signed: true) }),
@@ -38,6 +38,7 @@ private let acceptsExchange: TranslationRule.Filter = { instruction, _ in
 extension BlockTranslator {
     fileprivate mutating func move() {
         let instruction = instruction
+        if instruction.namesHighByte { return operateOnHighByte(9) }
         let (destination, source) = (instruction.operands[0], instruction.operands[1])
         let width = destination.size
         if destination.kind == .memory {

@@ -12,9 +12,9 @@ let acceptsStack: TranslationRule.Filter = { instruction, mode in
     instruction.hasPlainOperands && instruction.operandSize == (mode == TranslationMode.long ? 8 : 4)
 }
 
-/// To a register other than the stack pointer.
+/// To a register.
 private let acceptsPop: TranslationRule.Filter = { instruction, mode in
-    acceptsStack(instruction, mode) && instruction.operands[0].kind == .general && instruction.operands[0].register != 8 * 4
+    acceptsStack(instruction, mode) && instruction.operands[0].kind == .general
 }
 
 extension BlockTranslator {
@@ -43,6 +43,8 @@ extension BlockTranslator {
         let value = locateStack(width, at: 0, .read)
         if let register = pinned(destination) {
             assembler.load(width, register, value)
+            // What POP RSP has read is not moved any more.
+            if register == .r14 { return }
         } else {
             assembler.load(width, .rcx, value)
             assembler.store(8, place(destination), .rcx)
