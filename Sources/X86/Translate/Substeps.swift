@@ -1,6 +1,6 @@
 /// Executes the instruction of a `Substep` by its handler, at a position and RIP that are exact. Gives the address at which
-/// translated code goes on, or 0 where it has to be left: the state is complete then. (Code that computes counts on masked SIMD exceptions, so with one
-/// unmasked it is left, too.)
+/// translated code goes on, behind it or in another block, or 0 where it has to be left: the state is complete then. (Code that
+/// computes counts on masked SIMD exceptions, so with one unmasked it is left, too.)
 ///
 /// Called by translated code, with the guest's registers in memory.
 let executeSubstep: @convention(c) (UnsafeMutableRawPointer, UnsafeMutableRawPointer) -> UInt = { core, substep in
@@ -16,23 +16,18 @@ let executeSubstep: @convention(c) (UnsafeMutableRawPointer, UnsafeMutableRawPoi
     core.pointee.stopAt = limit
     let before = cpu.state.position
     let status = instruction.pointee.handler(core, instruction)
-    switch status {
-    case Retire.next:
-        cpu.state.rip = (cpu.state.rip &+ UInt64(instruction.pointee.length)) & core.pointee.ipMask
-        cpu.state.position &+= 1
-    case Retire.branched, Retire.again: cpu.state.position &+= 1
-    default: break
-    }
-    core.pointee.translation.substeps &+= cpu.state.position &- before
-    if let handled = core.pointee.translation.handled { handled[Int(instruction.pointee.mnemonic.rawValue)] += 1 }
-    core.pointee.translation.status = status
-    core.pointee.translation.substep = substep
-    core.pointee.translation.reason = .state
+    cpu.noteStep(substep, status)
     let budget = Int64(bitPattern: limit &- cpu.state.position) &- (substep.pointee.stepsLeft &- 1)
     let next = (page &+ substep.pointee.offset &+ UInt64(instruction.pointee.length)) & core.pointee.ipMask
     guard cpu.state.position < core.pointee.stopAt, budget >= 0, cpu.state.rip == next, status == Retire.next || status == Retire.again,
         core.pointee.translationMode == substep.pointee.mode, cpu.state.fpu.mxcsr & MXCSR.masks == MXCSR.masks
-    else { return 0 }
+    else {
+        var goesOn = status == Retire.next || status == Retire.branched
+        if goesOn, cpu.state.shadow == .sti { goesOn = cpu.stepInShadow(substep, limit: limit) }
+        core.pointee.translation.substeps &+= cpu.state.position &- before
+        return goesOn ? cpu.continuation(limit: limit, mode: substep.pointee.mode) : 0
+    }
+    core.pointee.translation.substeps &+= cpu.state.position &- before
     core.pointee.translation.budget = budget
     core.pointee.translation.stackLimits = .zero
     cpu.splitStatus()
