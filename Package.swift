@@ -1,6 +1,10 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
+/// A machine runs on one thread, and its parts call each other at each access to a device: what looks for overlapping accesses to
+/// their state at run time would take a tenth of a kernel's boot. Debug builds look.
+let singleThreaded: [SwiftSetting] = [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
+
 let package = Package(
     name: "hindsight",
     products: [.executable(name: "hindsight", targets: ["hindsight"])],
@@ -17,13 +21,13 @@ let package = Package(
         .target(name: "CHostFloat"),
         // Memory for code, mapped twice, and what the host executes.
         .target(name: "CHostCode"),
-        .target(name: "X86", dependencies: ["CZydis", "CHostFloat", "CHostCode"]),
-        .target(name: "Devices", dependencies: ["X86"]),
-        .target(name: "VirtualPC", dependencies: ["Devices", "CXXHash"]),
+        .target(name: "X86", dependencies: ["CZydis", "CHostFloat", "CHostCode"], swiftSettings: singleThreaded),
+        .target(name: "Devices", dependencies: ["X86"], swiftSettings: singleThreaded),
+        .target(name: "VirtualPC", dependencies: ["Devices", "CXXHash"], swiftSettings: singleThreaded),
         .target(name: "TraceFormat", dependencies: ["VirtualPC", "CXXHash", "CZstd"]),
         .target(
             name: "RecordReplay",
-            dependencies: ["TraceFormat", .product(name: "SystemPackage", package: "swift-system")]),
+            dependencies: ["TraceFormat", .product(name: "SystemPackage", package: "swift-system")], swiftSettings: singleThreaded),
         .target(name: "Analysis", dependencies: ["RecordReplay"]),
         .executableTarget(
             name: "hindsight",

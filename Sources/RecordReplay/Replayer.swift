@@ -8,12 +8,15 @@ import X86
 package final class Replayer: EventSource {
     private var cursor: TraceCursor<EventDecoder>
     /// The event that comes next; nil after the last.
-    private var next: StampedEvent?
+    private var next: StampedEvent? { didSet { nextPosition = next?.stamp.position ?? .max } }
+    private var nextPosition = Position.max
     private let console: any ConsoleSink
     /// An event that does not fit, where the machine was, and why.
-    package private(set) var misfit: (event: StampedEvent, at: Position, reason: String)?
+    package private(set) var misfit: (event: StampedEvent, at: Position, reason: String)? { didSet { wantsStop = true } }
     /// What kept the trace from being read.
-    package private(set) var failure: TraceError?
+    package private(set) var failure: TraceError? { didSet { wantsStop = true } }
+    /// Asked at every boundary.
+    package private(set) var wantsStop = false
 
     /// - Parameter start: where the machine stands; events of earlier positions have been given.
     package init(_ cursor: TraceCursor<EventDecoder>, from start: Position = .zero, console: any ConsoleSink = NoConsole()) {
@@ -35,12 +38,12 @@ package final class Replayer: EventSource {
     package init(_ place: Place, console: any ConsoleSink = NoConsole()) {
         cursor = place.cursor
         next = place.next
+        nextPosition = place.next?.stamp.position ?? .max
         self.console = console
     }
 
-    package var wantsStop: Bool { misfit != nil || failure != nil }
-
     package func events(at position: Position, now: VirtualTime) -> [Event] {
+        if nextPosition > position { return [] }
         var events: [Event] = []
         while !wantsStop, let event = next, event.stamp.position <= position {
             let stamp = event.stamp
@@ -61,9 +64,8 @@ package final class Replayer: EventSource {
     }
 
     package func nextPause(after position: Position) -> Position {
-        guard let next else { return .max }
         // An event at this very position waits for an idle machine: one that makes a step instead is caught there.
-        return max(next.stamp.position, position.advanced(by: 1))
+        max(nextPosition, position.advanced(by: 1))
     }
 
     package func idle(at position: Position, now: VirtualTime, until deadline: VirtualTime?) -> Arrival {
