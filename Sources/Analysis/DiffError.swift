@@ -1,10 +1,13 @@
 import RecordReplay
 import TraceFormat
+import VirtualPC
 import X86
 
 /// Why two runs cannot be compared. Each description is a whole message.
 package enum DiffError: Error, Hashable, Sendable {
     case run(RecordReplayError)
+    /// A second machine of the same kind cannot be made.
+    case machine(MachineError)
     /// The other build cannot be asked: it could not be started, ended, spoke another language, or refused.
     case build(path: String, reason: String)
     /// This build makes another run of the trace than was recorded, so nothing can be said about the recording.
@@ -18,6 +21,7 @@ extension DiffError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .run(let error): error.description
+        case .machine(let error): "\(error)"
         case .build(let path, let reason): "\(path): \(reason)"
         case .notReproduced(let path, let rung):
             "\(path): this build's replay differs from the recording by position \(rung), so it cannot look into the run; "

@@ -26,7 +26,7 @@ package struct Standing: Hashable, Codable, Sendable {
 }
 
 /// A run that can be asked: here, or in a process of another build. Nothing but `setRegisters` changes the run.
-package protocol RunProbe: AnyObject {
+package protocol RunProbe: StateView, AnyObject {
     /// Begins a move to a position: forwards, or back from a state that was kept. Runs on its own where it can.
     func startMove(to position: Position) throws(DiffError)
     /// Waits for the move that was begun.
@@ -34,13 +34,6 @@ package protocol RunProbe: AnyObject {
     /// Keeps the state here to go back to; gives up those kept before `limit`.
     func keep(forgettingBefore limit: Position) throws(DiffError)
 
-    func rung() throws(DiffError) -> Rung
-    /// The state of the chip of that name on the rung, in the encoding of `FieldWriter`.
-    func chipState(_ chip: String) throws(DiffError) -> [UInt8]
-    /// The hashes of the pages of one range of the rung.
-    func pageDigests(ofRange range: Int) throws(DiffError) -> [Digest]
-    /// The bytes of a page of RAM or ROM, counted as the rung's ranges are.
-    func page(_ index: Int) throws(DiffError) -> [UInt8]
     /// What executes next.
     func nextInstruction() throws(DiffError) -> InstructionRecord
     /// The vector of the exception or interrupt whose delivery was the step to here; nil if an instruction was.
@@ -75,12 +68,11 @@ package final class LocalProbe: RunProbe {
         run.forget { $0 < limit }
     }
 
-    package func rung() -> Rung { run.machine.rung() }
-    package func chipState(_ chip: String) -> [UInt8] { run.machine.chipState(chip) ?? [] }
-    package func pageDigests(ofRange range: Int) -> [Digest] { run.machine.pageDigests(ofRange: range) }
-    package func page(_ index: Int) -> [UInt8] {
-        (0..<run.machine.memory.pageCount).contains(index) ? Array(run.machine.memory.page(index)) : []
-    }
+    private var view: MachineView { MachineView(run.machine) }
+    package func rung() -> Rung { view.rung() }
+    package func chipState(_ chip: String) -> [UInt8] { view.chipState(chip) }
+    package func pageDigests(ofRange range: Int) -> [Digest] { view.pageDigests(ofRange: range) }
+    package func page(_ index: Int) -> [UInt8] { view.page(index) }
     package func nextInstruction() -> InstructionRecord { run.machine.nextInstruction(symbols: symbols) }
     package func deliveredVector() -> UInt8? { run.machine.processor.deliveredVector }
 

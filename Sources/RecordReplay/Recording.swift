@@ -38,7 +38,7 @@ package final class Recording {
         recorder = Recorder(source, writer: writer, stop: stop, clock: clock, console: console)
     }
 
-    /// Runs to the end. On an error the trace stays `.incomplete`.
+    /// Runs to the end. On an error, or where the machine gives up, the trace stays `.incomplete`.
     /// - Parameter progress: called after each slice.
     package func run(progress: (Position, VirtualTime) -> Void = { _, _ in }) throws(RecordReplayError) -> TraceEnd {
         let end = try runToEnd(progress)
@@ -56,7 +56,7 @@ package final class Recording {
             if let failure = recorder.failure { throw .trace(failure) }
             switch stop {
             case .ended(let outcome, let detail): return TraceEnd(outcome: outcome, detail: detail, rung: machine.rung())
-            case .abandoned: preconditionFailure("only a trace that cannot be written stops a recording")
+            case .abandoned: throw .abandoned(machine.position)
             case .reached: break
             }
             if machine.position >= until || options.untilTime.map({ machine.now >= $0 }) == true {

@@ -57,6 +57,8 @@ package final class Machine {
 
     /// The translator, where it is the engine.
     package var translator: Translator? { engine as? Translator }
+    /// The interpreter, where it is the engine.
+    package var interpreter: Interpreter? { engine as? Interpreter }
 
     package var position: Position { processor.position }
     /// The virtual time of the boundary at `position`.

@@ -10,6 +10,8 @@ package final class Interpreter: Engine {
     private let loose: UnsafeMutablePointer<Instruction>
     /// Its bytes, at most 15.
     private let bytes: UnsafeMutablePointer<UInt8>
+    /// The states that it has to come through.
+    package var trail: StateTrail?
 
     package init(_ processor: Processor) {
         self.processor = processor
@@ -32,6 +34,7 @@ package final class Interpreter: Engine {
 
     package func run(until position: Position) -> Exit {
         if let probe = cpu.core.pointee.probe { return runProbed(until: position.rawValue, probe) }
+        if let trail { return run(until: position.rawValue, along: trail.book) }
         let interval = cpu.core.pointee.knobs.flushInterval
         while interval > 0, cpu.state.position &+ interval < position.rawValue {
             let exit = runBoundaries(until: cpu.state.position &+ interval, runBlocks)
@@ -170,6 +173,7 @@ package final class Interpreter: Engine {
     }
 
     /// Decodes the block of a key; nil where none begins.
+    @inline(never)
     private func decode(_ key: UInt64, page: Int, linear: UInt64) -> UnsafeMutablePointer<Block>? {
         if expectsCrossing(at: linear) { return nil }
         return cache.pointee.decode(

@@ -74,6 +74,8 @@ public enum PlantedFault: String, CaseIterable, Sendable {
     case staleTranslation
     /// Cached translations outlive a load of CR3.
     case staleAddressSpace
+    /// Translated SBB forgets the borrow that it has to take.
+    case lostBorrow
     /// A walk that ends in a fault sets the accessed bit of the directory's entry.
     case accessedByFault
 }

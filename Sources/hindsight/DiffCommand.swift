@@ -18,6 +18,8 @@ struct DiffCommand: ParsableCommand {
             With one trace and --build: replays it by this build and by another at the same time, and finds the first position at \
             which their states differ. PATH is the other build's executable, or a script that starts it.
 
+            With one trace and --engines: replays it by both engines of this build. Where they part it names the first block,             the instruction in it, the host code, and a row for the case files.
+
             The report names the position, the virtual time, the mode, the instruction, the fields and memory bytes that differ \
             side by side, and the steps before.
 
@@ -31,6 +33,7 @@ struct DiffCommand: ParsableCommand {
             EXAMPLES
               hindsight diff good.hst bad.hst --symbols vmlinux
               hindsight diff boot.hst --build ../before/hindsight
+              hindsight diff boot.hst --engines interpret,translate
 
             EXIT CODES
               0  the same; as far as both go, with --allow-incomplete
@@ -39,11 +42,14 @@ struct DiffCommand: ParsableCommand {
                  build that cannot be asked
             """)
 
-    @Argument(help: ArgumentHelp("Two traces, or one with --build.", valueName: "run.hst"))
+    @Argument(help: ArgumentHelp("Two traces, or one with --build or --engines.", valueName: "run.hst"))
     var traces: [String]
 
     @Option(name: .long, help: ArgumentHelp("Another build of hindsight, to replay the trace too.", valueName: "path"))
     var build: String?
+
+    @Option(name: .long, help: ArgumentHelp("Compare the engines: interpret,translate.", valueName: "engines"))
+    var engines: String?
 
     @Option(name: .long, help: ArgumentHelp("A file of differences that do not count.", valueName: "file"))
     var ignore: String?
@@ -62,17 +68,37 @@ struct DiffCommand: ParsableCommand {
     var json = false
 
     func validate() throws {
-        guard traces.count == (build == nil ? 2 : 1) else {
-            throw ValidationError(build == nil ? "Give two traces, or one and --build." : "Give one trace with --build.")
+        if let engines {
+            guard Set(engines.split(separator: ",").map(String.init)) == Set(EngineKind.allCases.map(\.rawValue)) else {
+                throw ValidationError("--engines takes interpret,translate.")
+            }
+            guard build == nil, ignore == nil else { throw ValidationError("--build and --ignore do not go with --engines.") }
+        }
+        guard traces.count == (build == nil && engines == nil ? 2 : 1) else {
+            if engines != nil { throw ValidationError("Give one trace with --engines.") }
+            throw ValidationError(build == nil ? "Give two traces, or one and --build or --engines." : "Give one trace with --build.")
         }
     }
 
     func run() throws {
+        if engines != nil { return try compareEngines() }
         let report = try compare()
         let sides = build.map { ("this build", $0) } ?? (traces[0], traces[1])
         if json { try JSONLine.print(DiffObject(report)) } else { try StandardOutput.say(DiffText(report, sides).text) }
         if report.difference != nil { throw Failure.differs }
         if !report.isComplete && !allowIncomplete { throw Failure.usage }
+    }
+
+    private func compareEngines() throws {
+        let names = try symbols.read()
+        let reader = try TraceArgument.open(traces[0], memoryLimit: memoryLimit.bytes)
+        try names?.check(against: reader)
+        let progress = Progress(total: reader.position)
+        let result = try EngineDiff(reader, memoryLimit: memoryLimit.bytes, symbols: names) { progress.update(position: $0, time: nil) }.run()
+        progress.clear()
+        if let finding = result.finding { try finding.report(json: json) }
+        if json { try JSONLine.print(DiffObject(result.report)) } else { try StandardOutput.say(DiffText(result.report, ("the interpreter", "the translator")).text) }
+        if !result.report.isComplete && !allowIncomplete { throw Failure.usage }
     }
 
     private func compare() throws -> DiffReport {

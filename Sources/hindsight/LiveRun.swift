@@ -27,7 +27,7 @@ struct LiveRun {
     }
 
     private func record() throws -> RecordReport {
-        let machine = try machine.makeMachine(engine: options.engine)
+        let machine = try machine.makeMachine(engine: options.engine.kind)
         let script = try options.input.map { try InputScript.load($0) }
         let writer = try output.map { try TraceWriter(path: $0, manifest: machine.manifest, snapshot: machine.snapshot()) }
         let stopwatch = Stopwatch()
@@ -56,9 +56,17 @@ struct LiveRun {
         let display = options.json ? nil : ConsoleDisplay(progress, stop: stop)
         defer { display?.finish() }
         if machine.manifest.rom != nil { machine.debugConsole = { display?.write(port: 0, byte: $0) } }
+        let lockstep = try options.engine.lockstep(machine) { progress.update(position: $0, time: nil) }
         let recording = Recording(
-            machine, source: source, writer: writer, stop: stop, console: display ?? NoConsole(), options: settings)
-        let end = try recording.run { progress.update(position: $0, time: $1) }
+            lockstep ?? machine, source: source, writer: writer, stop: stop, console: display ?? NoConsole(), options: settings)
+        let end: TraceEnd
+        do throws(RecordReplayError) {
+            end = try recording.run { progress.update(position: $0, time: $1) }
+        } catch {
+            progress.clear()
+            try lockstep?.report(json: options.json)
+            throw error
+        }
         progress.clear()
         // The trace is whole all the same.
         if let failure = display?.failure { throw failure }

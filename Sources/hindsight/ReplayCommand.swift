@@ -2,7 +2,6 @@ import ArgumentParser
 import RecordReplay
 import TraceFormat
 import VirtualPC
-import enum X86.EngineKind
 import struct X86.EngineKnobs
 import struct X86.Position
 
@@ -40,8 +39,8 @@ struct ReplayCommand: ParsableCommand {
 
     @OptionGroup var memoryLimit: MemoryLimit
 
-    @Option(name: .long, help: ArgumentHelp("What makes the steps.", valueName: "engine"))
-    var engine = EngineKind.translate
+    @Option(name: .long, help: EngineOption.help)
+    var engine = EngineOption.translate
 
     @Flag(name: .long, help: "Print no console; the last line on stdout is one JSON object.")
     var json = false
@@ -61,15 +60,17 @@ struct ReplayCommand: ParsableCommand {
         let stopwatch = Stopwatch()
         let limit = memoryLimit.bytes
         let reader = try trace.open(memoryLimit: limit)
-        let machine = try Replay.machine(of: reader, knobs: EngineKnobs(engine: engine), memoryLimit: limit)
+        let machine = try Replay.machine(of: reader, knobs: EngineKnobs(engine: engine.kind), memoryLimit: limit)
         let last = to.map { Position($0.value) } ?? .max
         let progress = Progress(total: min(reader.position, last))
         let display = json ? nil : ConsoleDisplay(progress)
         defer { display?.finish() }
         if machine.manifest.rom != nil { machine.debugConsole = { display?.write(port: 0, byte: $0) } }
-        let result = try Replay(reader, machine: machine, console: display ?? NoConsole())
+        let lockstep = try engine.lockstep(machine) { progress.update(position: $0, time: nil) }
+        let result = try Replay(reader, machine: lockstep ?? machine, console: display ?? NoConsole())
             .run(to: last) { progress.update(position: $0, time: $1) }
         progress.clear()
+        try lockstep?.report(json: json)
         if let failure = display?.failure { throw failure }
         return ReplayReport(reader, result, stopwatch)
     }

@@ -37,6 +37,20 @@ private let diffKeys: Set = ["result", "position", "virtualTime", "mode", "instr
         }
     }
 
+    @Test("The engines agree on a trace, and a replay of both in lockstep is one of either: exit code 0")
+    func engines() throws {
+        let folder = try Folder()
+        try SmallTrace.record(in: folder)
+        let alone = try folder.hindsight("replay small.hst --json").json()
+        let both = try folder.hindsight("replay small.hst --engine lockstep --json")
+        #expect(both.code == 0)
+        for key in ["digest", "result", "outcome"] { #expect(try both.json()[key] as? String == alone[key] as? String) }
+        let same = try folder.hindsight("diff small.hst --engines interpret,translate")
+        #expect(same.code == 0 && same.output.hasPrefix("same: the interpreter and the translator do not differ up to their end"))
+        let object = try folder.hindsight("diff small.hst --engines translate,interpret --json").json()
+        #expect(Set(object.keys) == diffKeys && object["result"] as? String == "same")
+    }
+
     @Test("The same: exit code 0, for a trace and itself, by itself or by two builds")
     func same() throws {
         let folder = try Folder()

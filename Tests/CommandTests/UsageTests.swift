@@ -42,7 +42,7 @@ import Testing
             "record --flat guest@0x100000 --seed x", "record --flat guest@0x100000 --rtc yesterday",
             "record --flat guest@0x100000 --pace slow", "record --flat guest@0x100000 --pace fast --input guest", "record --flat guest@0x100000 --engine warp",
             "record --flat guest@0x100000 more", "replay a b", "replay a --to b", "check", "check a --shard 3/2", "check a --shard 0/2", "check a --shard 2", "check a --jobs 0", "check a --timeout 0", "info --bogus a",
-            "diff", "diff a", "diff a b c", "diff a b --build c", "diff --build c",
+            "diff", "diff a", "diff a b c", "diff a b --build c", "diff --build c", "diff a --engines interpret", "diff a --engines warp,translate", "diff a b --engines interpret,translate", "diff a --build b --engines interpret,translate", "replay a --engine warp",
         ])
     func usage(_ arguments: String) throws {
         let folder = try Folder()

@@ -25,7 +25,7 @@ struct LinuxTests {
     private static let budget: UInt64 = 1_500_000_000
 
     @Test(
-        "Debian's kernel boots, its programs print what they print on a real processor, and the replay is identical, console too",
+        "Debian's kernel boots, its programs print what they print on a real processor, and replays on both engines are identical, console too",
         arguments: [Guest(architecture: "i386", cpu: "i686"), Guest(architecture: "amd64", cpu: "x86-64-v2")])
     func recordAndReplay(_ guest: Guest) throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("hindsight-linux-\(UUID().uuidString)")
@@ -44,13 +44,17 @@ struct LinuxTests {
         for name in Self.work { #expect(recordedConsole.printed(by: name) == (try Self.expected(name, guest)), "\(name)") }
 
         let trace = try TraceReader(path: path, memoryLimit: HostMemory.available)
-        let replayedConsole = Transcript()
-        let result = try Replay(trace, machine: try Replay.machine(of: trace), console: replayedConsole).run()
-        #expect(result.verdict == .identical)
-        #expect(result.rung == end.rung)
-        #expect(replayedConsole.bytes == recordedConsole.bytes)
+        var small = EngineKnobs(engine: .translate)
+        (small.translationThreshold, small.codeBytes) = (0, 1 << 20)
+        for knobs in [EngineKnobs(engine: .interpret), small] {
+            let replayedConsole = Transcript()
+            let result = try Replay(trace, machine: try Replay.machine(of: trace, knobs: knobs), console: replayedConsole).run()
+            #expect(result.verdict == .identical, "\(knobs)")
+            #expect(result.rung == end.rung)
+            #expect(replayedConsole.bytes == recordedConsole.bytes)
+        }
 
-        let steps = end.rung.position.rawValue + result.rung.position.rawValue
+        let steps = 2 * end.rung.position.rawValue
         print("Linux \(guest.architecture): \(steps) steps of a budget of \(Self.budget)")
         #expect(steps <= Self.budget)
     }
@@ -65,7 +69,7 @@ struct LinuxTests {
             commandLine: "console=ttyS0 panic=-1 quiet cryptomgr.notests noisapnp work=\(work.joined(separator: ","))")
         var manifest = Manifest(boot: source.manifestEntry)
         manifest.cpu = guest.cpu
-        let machine = try Machine(manifest: manifest)
+        let machine = try Machine(manifest: manifest, knobs: EngineKnobs(engine: .translate))
         try machine.load(source)
         return machine
     }

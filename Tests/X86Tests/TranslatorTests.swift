@@ -92,6 +92,19 @@ struct TranslatorTests {
         }
     }
 
+    @Test("an instruction that its handler executes leaves nothing undone that those behind it rely on", arguments: [32, 64])
+    func sharedLook(mode: Int) throws {
+        // mov esp,FF00H; mov eax,B000H; mov ebx,E000H; then: push [eax], in another page each time; push [ebx]; sub esp,8;
+        // add eax,1000H; cmp eax,E000H; jb
+        let code: [UInt8] = [0xBC, 0, 0xFF, 0, 0, 0xB8, 0, 0xB0, 0, 0, 0xBB, 0, 0xE0, 0, 0]
+        let loop: [UInt8] = [0xFF, 0x30, 0xFF, 0x33, 0x83, 0xEC, 8, 0x05, 0, 0x10, 0, 0, 0x3D, 0, 0xE0, 0, 0, 0x72, 0xED]
+        try expectSame(3 + 3 * 6, "\(mode) bits") {
+            let guest = try GateGuest(mode: mode, code: code + loop)
+            for page in 11...14 { guest.flat.write(UInt64(page << 12), (1...8).map { UInt8(16 * page + $0) }) }
+            return guest
+        }
+    }
+
     /// A 64-bit guest with 4 KiB pages from 2 MiB on: two pages of RAM, the second as `second` has its entry. Its first two
     /// instructions bring the first page into the TLB and end a block.
     private func pagedGuest(_ code: [UInt8], second: UInt64 = 0) throws -> GateGuest {

@@ -3,7 +3,7 @@ import CZydis
 /// Instructions as text, in Intel's syntax. What the bytes mean to Zydis: whether the processor model has the instruction is not
 /// asked.
 package struct Disassembler {
-    private var decoders: InlineArray<3, ZydisDecoder>
+    var decoders: InlineArray<3, ZydisDecoder>
     private var formatter = ZydisFormatter()
 
     package init() {

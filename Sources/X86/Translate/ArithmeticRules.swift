@@ -22,6 +22,7 @@ extension BlockTranslator {
     fileprivate mutating func arithmetic(_ operation: UInt8) {
         let instruction = instruction
         if instruction.namesHighByte { return operateOnHighByte(operation) }
+        let operation = PlantedFault.lostBorrow.isPlanted && operation == 3 ? 5 : operation
         let addsCarry = operation == 2 || operation == 3
         let (destination, source) = (instruction.operands[0], instruction.operands[1])
         let width = destination.size

@@ -10,6 +10,8 @@ struct Translation {
     var code: UInt
     /// The block's steps; 0: not translated.
     var steps: UInt32 = 0
+    /// Bytes of its code.
+    var codeBytes: UInt32 = 0
     /// How often the block was interpreted since it was last dropped.
     var heat: UInt32 = 0
     /// The next in the same bucket of the table.
@@ -102,6 +104,8 @@ struct BranchTarget {
 struct TranslationState {
     /// Steps that may still be made, less those of the block that runs.
     var budget: Int64 = 0
+    /// Where states are written down in lockstep. SAFETY: the translator holds its owner.
+    var trail: UnsafeMutablePointer<StateTrail.Book>?
     /// The position at which the budget ends.
     var limit: UInt64 = 0
     /// RIP without its low 12 bits.

@@ -107,13 +107,21 @@ struct TranslationCache {
             used += 1
             return place
         }
+        let start = buffer.next
         buffer.next = translator.translate { used = 0 }
+        translation.pointee.codeBytes = UInt32(buffer.next - start)
     }
 
     /// The host address of the page that a translation's instruction crosses into; nil where it does not cross.
     private func secondHost(of translation: UnsafeMutablePointer<Translation>) -> UInt64? {
         let page = translation.pointee.secondPage
         return page < 0 ? nil : UInt64(UInt(bitPattern: memory.pointer(page: page)))
+    }
+
+    /// A translation's host code.
+    func code(of translation: UnsafeMutablePointer<Translation>) -> [UInt8] {
+        let place = UnsafePointer<UInt8>(bitPattern: translation.pointee.code &- UInt(bitPattern: buffer.memory.distance))
+        return Array(UnsafeBufferPointer(start: place, count: Int(translation.pointee.codeBytes)))
     }
 
     /// Lets an edge lead to a translation straight away.

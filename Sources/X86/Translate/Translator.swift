@@ -3,7 +3,7 @@
 package final class Translator: Engine {
     private let interpreter: Interpreter
     private let cpu: CPU
-    private let knobs: EngineKnobs
+    private var knobs: EngineKnobs
     /// SAFETY: one cache, reached by pointer so that the loop pays no exclusivity checks; lives as long as the engine.
     private let cache: UnsafeMutablePointer<TranslationCache>
 
@@ -24,6 +24,12 @@ package final class Translator: Engine {
         cache.deallocate()
     }
 
+    /// Gets the state wherever translated code comes back, which it then does after as many steps as the block that it was entered at
+    /// has.
+    package var trail: StateTrail? {
+        didSet { cpu.core.pointee.translation.trail = trail?.book }
+    }
+
     /// Steps that translated blocks made, without those of their instructions that handlers executed.
     package var translatedSteps: UInt64 { cpu.core.pointee.translation.steps - cpu.core.pointee.translation.substeps }
 
@@ -38,6 +44,26 @@ package final class Translator: Engine {
 
     private static func named(_ counts: UnsafeMutablePointer<UInt64>) -> [(name: String, count: UInt64)] {
         (0..<InstructionNames.count).filter { counts[$0] > 0 }.map { (InstructionNames.name($0), counts[$0]) }
+    }
+
+    /// Drops all code, and from now on translates blocks after `threshold` interpretations, at most `longest` instructions of them. All
+    /// else stays as it is, the TLB too.
+    package func startAnew(threshold: UInt32, longest: Int) {
+        knobs.translationThreshold = threshold
+        knobs.longestTranslation = longest
+        flush()
+    }
+
+    /// The host code of the block at CS:RIP; empty where it is not translated, and its time has not come either.
+    package var hostCode: [UInt8] {
+        let core = cpu.core
+        let linear = (core.pointee.segmentCache[unchecked: SegmentIndex.cs].base &+ cpu.state.rip) & core.pointee.linearMask
+        let page = interpreter.codePage(linear)
+        core.pointee.stopAt = .max
+        guard page >= 0, core.pointee.translationMode != TranslationMode.none,
+            let found = translation(page, linear, core.pointee.translationMode)
+        else { return [] }
+        return cache.pointee.code(of: found)
     }
 
     /// Bytes of translated code.
@@ -79,7 +105,9 @@ package final class Translator: Engine {
             }
             let mode = core.pointee.translationMode
             if mode != TranslationMode.none, let found = translation(page, linear, mode) {
+                let before = cpu.state.position
                 if let exit = enter(found, page, linear, mode) { return exit }
+                if let trail = core.pointee.translation.trail, cpu.state.position != before { trail.pointee.note(core) }
                 continue
             }
             core.pointee.translation.pending = nil
@@ -143,7 +171,8 @@ package final class Translator: Engine {
         core.pointee.translation.pending = nil
         core.pointee.translation.targets = cache.pointee.note(mode, rip: linear, host: host, found)
         // As many steps as the budget can count, where no end is in sight.
-        let budget = min(core.pointee.stopAt &- cpu.state.position, 1 << 62)
+        let most = core.pointee.translation.trail == nil ? 1 << 62 : UInt64(found.pointee.steps)
+        let budget = min(core.pointee.stopAt &- cpu.state.position, most)
         core.pointee.translation.limit = cpu.state.position &+ budget
         core.pointee.translation.budget = Int64(budget)
         core.pointee.translation.page = linear & ~0xFFF

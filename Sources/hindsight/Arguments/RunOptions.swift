@@ -1,6 +1,5 @@
 import ArgumentParser
 import RecordReplay
-import enum X86.EngineKind
 
 /// How `record` and `run` run a machine, and what they show.
 struct RunOptions: ParsableArguments {
@@ -19,8 +18,8 @@ struct RunOptions: ParsableArguments {
     @Option(name: .long, help: ArgumentHelp("End at this position (in steps) or virtual time (1.5s, 20ms).", valueName: "position|time"))
     var until: Limit?
 
-    @Option(name: .long, help: ArgumentHelp("What makes the steps.", valueName: "engine"))
-    var engine = EngineKind.translate
+    @Option(name: .long, help: EngineOption.help)
+    var engine = EngineOption.translate
 
     @Flag(name: .long, help: "Print no console; the last line on stdout is one JSON object.")
     var json = false
@@ -31,7 +30,5 @@ struct RunOptions: ParsableArguments {
         }
     }
 }
-
-extension EngineKind: ExpressibleByArgument {}
 
 extension Pace: ExpressibleByArgument {}

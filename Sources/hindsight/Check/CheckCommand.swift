@@ -1,7 +1,6 @@
 import Analysis
 import ArgumentParser
 import Foundation
-import enum X86.EngineKind
 
 /// `hindsight check`.
 struct CheckCommand: ParsableCommand {
@@ -48,8 +47,8 @@ struct CheckCommand: ParsableCommand {
 
     @OptionGroup var memoryLimit: MemoryLimit
 
-    @Option(name: .long, help: ArgumentHelp("What makes the steps.", valueName: "engine"))
-    var engine = EngineKind.translate
+    @Option(name: .long, help: EngineOption.help)
+    var engine = EngineOption.translate
 
     @Flag(name: .long, help: "Print one JSON object instead of the table.")
     var json = false
