@@ -51,7 +51,7 @@ let package = Package(
         // The proofs that are too long for the test suite.
         .executableTarget(
             name: "soak",
-            dependencies: ["RecordReplay", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: ["RecordReplay", "Guests", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Tests/soak"),
 
         // What dispatch costs with as many handlers as an instruction set has.

@@ -2,12 +2,12 @@
 #include <string.h>
 
 // Each is defined beside its image, by the IMAGE macro.
-extern const hs_guest hs_guest_demo, hs_guest_bench_alu, hs_guest_bench_memory, hs_guest_bench_branches;
+extern const hs_guest hs_guest_demo, hs_guest_bench_alu, hs_guest_bench_memory, hs_guest_bench_branches, hs_guest_bench_rewrite;
 extern const hs_guest hs_boot_sector; // floppy.S
 extern const hs_symbol hs_demo_symbol_table[]; // demo.S
 
 static const hs_guest *const guests[] = {
-    &hs_guest_demo, &hs_guest_bench_alu, &hs_guest_bench_memory, &hs_guest_bench_branches,
+    &hs_guest_demo, &hs_guest_bench_alu, &hs_guest_bench_memory, &hs_guest_bench_branches, &hs_guest_bench_rewrite,
 };
 
 const hs_guest *hs_guest_named(const char *name) {

@@ -52,6 +52,10 @@ struct Core {
     /// RAM pages flagged as feeding translations.
     var watchedTables: UnsafeMutablePointer<UInt32>
     var watchedTableCount = 0
+    /// Data accesses that found no translation in the TLB and walked the page tables without a fault.
+    var tlbMisses: UInt64 = 0
+    /// Accesses that went through the slow path, for whatever reason.
+    var slowAccesses: UInt64 = 0
     /// All ones, or without bit 20 while A20 is held low.
     var a20Mask: UInt64 = .max
 

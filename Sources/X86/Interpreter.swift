@@ -185,7 +185,8 @@ package final class Interpreter: Engine {
     func translateCode(_ linear: UInt64) -> Int {
         guard cpu.state.rip <= cpu.core.pointee.codeLimit, !cpu.is64Bit || cpu.isCanonical(linear) else { return -1 }
         do throws(Fault) {
-            return cpu.memory.pageIndex(of: try cpu.translatePage(linear, .execute, as: cpu.privilege))
+            let address = try cpu.translatePage(linear, .execute, as: cpu.privilege)
+            return cpu.memory.pageIndex(of: address)
         } catch { return -1 }
     }
 

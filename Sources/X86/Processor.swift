@@ -58,6 +58,11 @@ package final class Processor {
 
     package var position: Position { Position(core.pointee.state.position) }
 
+    /// Data accesses so far that found no translation in the TLB, page faults apart. Depends on the engine's knobs.
+    package var tlbMisses: UInt64 { core.pointee.tlbMisses }
+    /// Data accesses so far that took the slow path: TLB misses, pages that are watched or clean, page crossings, devices, faults.
+    package var slowAccesses: UInt64 { core.pointee.slowAccesses }
+
     /// The vector of the exception or interrupt whose delivery was the step to this position; nil if an instruction was.
     package var deliveredVector: UInt8? {
         guard let last = core.pointee.lastDelivery, last.position.advanced(by: 1) == position else { return nil }

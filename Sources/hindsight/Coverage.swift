@@ -17,6 +17,16 @@ struct Coverage: Encodable {
     let translated: Double
     /// Bytes of translated code at the end.
     let codeBytes: Int
+    /// Blocks translated, and how often all of them were dropped.
+    let translations: UInt64
+    let flushes: UInt64
+    /// How often translated code was entered from outside.
+    let entries: UInt64
+    /// Steps of instructions in translated blocks that handlers made.
+    let handlerSteps: UInt64
+    /// Data accesses that walked the page tables, and those that took the slow path for whatever reason.
+    let tlbMisses: UInt64
+    let slowAccesses: UInt64
     /// Instructions in translated blocks that handlers executed.
     let handled: [Row]
 
@@ -34,7 +44,14 @@ struct Coverage: Encodable {
         trace = path
         self.steps = steps
         translated = Double(translator.translatedSteps) / Double(steps)
-        codeBytes = translator.codeBytes
+        let counts = translator.counts
+        codeBytes = counts.codeBytes
+        translations = counts.translations
+        flushes = counts.flushes
+        entries = counts.entries
+        handlerSteps = counts.handlerSteps
+        tlbMisses = machine.processor.tlbMisses
+        slowAccesses = machine.processor.slowAccesses
         handled = translator.handledInstructions.sorted { $0.count > $1.count }
             .map { Row(instruction: $0.name, count: $0.count, share: Double($0.count) / Double(steps)) }
     }
@@ -44,6 +61,8 @@ struct Coverage: Encodable {
         func percent(_ share: Double) -> String { Text.decimals(100 * share, 3) + " %" }
         var lines = [
             "\(trace): \(Text.grouped(steps)) steps, \(percent(translated)) translated, \(Text.grouped(UInt64(codeBytes))) bytes of code",
+            "\(Text.grouped(translations)) blocks translated, \(Text.grouped(entries)) entries from outside, \(Text.grouped(flushes)) cache flushes",
+            "\(Text.grouped(slowAccesses)) slow accesses, \(Text.grouped(tlbMisses)) TLB misses",
             "executed by handlers in translated blocks:",
         ]
         lines.append(Text.columns(handled.prefix(40).map { ($0.instruction, "\(Text.grouped($0.count))  \(percent($0.share))") }))

@@ -28,6 +28,8 @@ struct LiveRun {
 
     private func record() throws -> RecordReport {
         let machine = try machine.makeMachine(engine: options.engine.kind)
+        let perfMap = try options.perfMap ? machine.translator.map { try PerfMap(of: $0) } : nil
+        defer { perfMap?.close() }
         let script = try options.input.map { try InputScript.load($0) }
         let writer = try output.map { try TraceWriter(path: $0, manifest: machine.manifest, snapshot: machine.snapshot()) }
         let stopwatch = Stopwatch()

@@ -42,6 +42,9 @@ struct ReplayCommand: ParsableCommand {
     @Option(name: .long, help: EngineOption.help)
     var engine = EngineOption.translate
 
+    @Flag(name: .long, help: PerfMap.help)
+    var perfMap = false
+
     @Flag(name: .long, help: "Print no console; the last line on stdout is one JSON object.")
     var json = false
 
@@ -61,6 +64,8 @@ struct ReplayCommand: ParsableCommand {
         let limit = memoryLimit.bytes
         let reader = try trace.open(memoryLimit: limit)
         let machine = try Replay.machine(of: reader, knobs: EngineKnobs(engine: engine.kind), memoryLimit: limit)
+        let perfMap = try self.perfMap ? machine.translator.map { try PerfMap(of: $0) } : nil
+        defer { perfMap?.close() }
         let last = to.map { Position($0.value) } ?? .max
         let progress = Progress(total: min(reader.position, last))
         let display = json ? nil : ConsoleDisplay(progress)

@@ -86,7 +86,11 @@ import X86
         let machine = try Replay.machine(of: trace, knobs: knobs)
         var generator = SplitMix(seed: 17)
         return try Replay(trace, machine: machine, slice: 499).run { _, _ in
-            if generator.next() % 3 == 0 { machine.processor.restored() }
+            switch generator.next() % 4 {
+            case 0: machine.processor.restored()
+            case 1: machine.translator?.dropAll()
+            default: break
+            }
         }
     }
 

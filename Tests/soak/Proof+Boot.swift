@@ -158,7 +158,7 @@ private struct Load {
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): the same positions in each run.
-private struct SeededGenerator: RandomNumberGenerator {
+struct SeededGenerator: RandomNumberGenerator {
     var state: UInt64
     mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15

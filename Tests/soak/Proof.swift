@@ -5,6 +5,8 @@ struct Proof: Sendable {
     let run: @Sendable (Lab) throws -> String
 
     static let all: [Proof] = Lab.Guest.allCases.flatMap { guest in
-        [boot, replays, shell, knobs, snapshots, workloads, loaded, footprint, memory, firstLine, overhead, lockstep].map { $0(guest) }
-    } + [kernels]
+        [
+            boot, replays, shell, knobs, translatorKnobs, snapshots, workloads, loaded, footprint, memory, firstLine, overhead, replayCost, lockstep,
+        ].map { $0(guest) }
+    } + [kernels, rewriting]
 }

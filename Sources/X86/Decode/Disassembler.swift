@@ -43,6 +43,24 @@ package struct Disassembler {
         }
     }
 
+    /// How many operands in memory the instruction at the start of `bytes` has, implicit ones too (PUSH has one, MOVS two, LEA
+    /// none), one that is read and written counted once; nil where none starts with them. Parameters as above.
+    package func memoryOperandCount(_ bytes: [UInt8], width: Int) -> Int? {
+        precondition(width == 16 || width == 32 || width == 64, "code is 16, 32 or 64 bits wide")
+        var decoded = ZydisDecodedInstruction()
+        return withUnsafeTemporaryAllocation(of: ZydisDecodedOperand.self, capacity: Int(ZYDIS_MAX_OPERAND_COUNT)) { operands in
+            // SAFETY: as many operands as Zydis ever writes.
+            operands.initialize(repeating: ZydisDecodedOperand())
+            let status = withUnsafePointer(to: decoders[width / 32]) {
+                ZydisDecoderDecodeFull($0, bytes, ZyanUSize(min(bytes.count, 15)), &decoded, operands.baseAddress)
+            }
+            guard status & 0x8000_0000 == 0 else { return nil }
+            return operands.prefix(Int(decoded.operand_count)).count {
+                $0.type == ZYDIS_OPERAND_TYPE_MEMORY && $0.mem.type == ZYDIS_MEMOP_TYPE_MEM && $0.actions != 0
+            }
+        }
+    }
+
     private func format(
         _ decoded: inout ZydisDecodedInstruction, _ operands: UnsafeMutableBufferPointer<ZydisDecodedOperand>, _ address: UInt64
     ) -> String {

@@ -61,6 +61,7 @@ extension CPU {
 
     @inline(never)
     private func loadSlowly(_ segment: Int, _ offset: UInt64, count: UInt64) -> UInt64? {
+        core.pointee.slowAccesses &+= 1
         do throws(Fault) {
             let linear = try linearAddress(segment, offset, count: count, write: false)
             return read(try translate(linear, count: count, .read, as: privilege))
@@ -72,6 +73,7 @@ extension CPU {
 
     @inline(never)
     private func storeSlowly(_ segment: Int, _ offset: UInt64, count: UInt64, _ value: UInt64) -> Bool {
+        core.pointee.slowAccesses &+= 1
         do throws(Fault) {
             let linear = try linearAddress(segment, offset, count: count, write: true)
             write(try translate(linear, count: count, .write, as: privilege), value)
@@ -84,6 +86,7 @@ extension CPU {
 
     @inline(never)
     private func prepareModify(_ segment: Int, _ offset: UInt64, count: UInt64) -> Span? {
+        core.pointee.slowAccesses &+= 1
         do throws(Fault) {
             if !state.segments[segment].rights.readable, usesDescriptors, !is64Bit {
                 throw segmentFault(segment)

@@ -22,6 +22,7 @@ extension CPU {
             return memory.address(ofPage: page) | linear & 0xFFF
         }
         let walk = try walk(linear, access, privilege)
+        if access != .execute { core.pointee.tlbMisses &+= 1 }
         fill(entry, linear, walk, access)
         return walk.address
     }

@@ -43,6 +43,16 @@ struct CodeBuffer {
     }
 
     mutating func clear() { next = start }
+
+    /// What stands before the blocks.
+    var sharedCode: [HostCode] {
+        let parts: [(HostCode.Name, UInt)] = [
+            (.shared("enter"), enter), (.shared("substep"), memory.executable(substep)), (.shared("leave by an edge"), memory.executable(edge)),
+            (.shared("leave before a block"), memory.executable(block)), (.shared("look up a branch target"), memory.executable(lookup)),
+        ]
+        let ends = parts.dropFirst().map(\.1) + [memory.executable(start)]
+        return zip(parts, ends).map { HostCode(address: $0.1, byteCount: Int($1 - $0.1), name: $0.0) }
+    }
 }
 
 /// Where things lie, counted from the core, which RBP points to.
@@ -82,7 +92,7 @@ enum Slot {
     }
 
     /// What `TranslationState.stackLimits` are for, in bytes.
-    static let stackSizes: [Int32] = [8, 32, 128, 256]
+    static let stackSizes: [Int32] = [4, 8, 64, 256]
 
     /// A host address that accesses share; `ProbePlan.slotCount` of them.
     static func anchor(_ index: Int) -> HostMemory { HostMemory(.rbp, offset(\.translation.anchors) + 8 * Int32(index)) }

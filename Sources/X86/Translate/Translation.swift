@@ -14,6 +14,8 @@ struct Translation {
     var codeBytes: UInt32 = 0
     /// How often the block was interpreted since it was last dropped.
     var heat: UInt32 = 0
+    /// How often its code was dropped because a store changed the page.
+    var drops: UInt32 = 0
     /// The next in the same bucket of the table.
     let next: UnsafeMutablePointer<Translation>?
     /// The RAM page that its instruction crosses into; -1: it lies within its page.
@@ -33,6 +35,10 @@ struct Translation {
     static func key(page: Int, offset: UInt64, mode: UInt8, isCareful: Bool) -> UInt64 {
         UInt64(truncatingIfNeeded: page) &<< 16 | offset &<< 4 | (isCareful ? 8 : 0) | UInt64(mode)
     }
+
+    /// Whether it was interpreted often enough to be translated. Code that was dropped before will be again: each time it has to be
+    /// twice as hot, up to sixteen times, so that a guest that rewrites its code is not translated all the time.
+    func isHot(threshold: UInt32) -> Bool { heat > threshold << min(drops, 4) }
 }
 
 /// A translation in the list of a page that holds bytes of its code.
@@ -49,6 +55,16 @@ enum TranslationMode {
     static let long: UInt8 = 2
     /// 32-bit code in a flat segment; the others are any.
     static let segmented32: UInt8 = 3
+
+    /// A mode's name for people.
+    static func name(_ mode: UInt8) -> String {
+        switch mode {
+        case flat32: "flat 32-bit"
+        case long: "64-bit"
+        case segmented32: "segmented 32-bit"
+        default: "mode \(mode)"
+        }
+    }
 }
 
 /// The way from the end of a block, or out of its middle, to another that is known by its address.
@@ -130,7 +146,7 @@ struct TranslationState {
     /// The page that the stack pointer pointed to last, as the TLB has it for reading and writing, and where the host has it.
     var stackPage: UInt64 = 0
     var stackHost: UInt = 0
-    /// The offsets in that page from which on 8, 32, 128 and 256 bytes do not lie in it; 0: the page is not known. A handler may
+    /// The offsets in that page from which on 4, 8, 64 and 256 bytes do not lie in it; 0: the page is not known. A handler may
     /// have changed the TLB, so that behind one it is not.
     var stackLimits = SIMD4<UInt64>.zero
     /// Host addresses that accesses of the running block share.
@@ -144,6 +160,8 @@ struct TranslationState {
     /// Steps of translated blocks, and those of them that handlers made.
     var steps: UInt64 = 0
     var substeps: UInt64 = 0
+    /// How often translated code was entered.
+    var entries: UInt64 = 0
 
     enum Reason: UInt8 {
         /// An instruction ended the run, and the state is complete.

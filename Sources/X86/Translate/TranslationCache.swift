@@ -39,8 +39,8 @@ struct TranslationCache {
         pool.deallocate()
     }
 
-    /// Whether the next translation might not fit.
-    var isFull: Bool { buffer.isFull }
+    /// Whether the next translation might not fit, or what is noted of blocks, translated or not, takes twice the memory that code may.
+    var isFull: Bool { buffer.isFull || pool.byteCount > 2 * buffer.memory.byteCount }
 
     /// Forgets everything.
     mutating func flush() {
@@ -156,6 +156,7 @@ struct TranslationCache {
                 Assembler.join(Assembler.Jump(place: gate), to: exit)
             }
             translation.pointee.gate = nil
+            if translation.pointee.steps > 0 { translation.pointee.drops &+= 1 }
             translation.pointee.code = wayOut
             translation.pointee.steps = 0
             translation.pointee.heat = 0
@@ -177,6 +178,8 @@ struct Pool {
     private var chunks: [UnsafeMutableRawPointer] = []
     private var free: UnsafeMutableRawPointer?
     private var left = 0
+    /// Of all values and what is left over between them.
+    private(set) var byteCount = 0
 
     /// Uninitialised memory for `count` values.
     mutating func allocate<T>(_ type: T.Type, count: Int = 1) -> UnsafeMutablePointer<T> {
@@ -185,6 +188,7 @@ struct Pool {
             left = max(bytes, Self.chunkBytes)
             let chunk = UnsafeMutableRawPointer.allocate(byteCount: left, alignment: 64)
             chunks.append(chunk)
+            byteCount += left
             free = chunk
         }
         guard let place = free else { preconditionFailure("there is a chunk") }

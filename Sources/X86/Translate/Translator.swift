@@ -7,6 +7,11 @@ package final class Translator: Engine {
     /// SAFETY: one cache, reached by pointer so that the loop pays no exclusivity checks; lives as long as the engine.
     private let cache: UnsafeMutablePointer<TranslationCache>
 
+    /// Told of each block that is translated.
+    package var observer: (any TranslationObserver)?
+    private var translations: UInt64 = 0
+    private var flushes: UInt64 = 0
+
     /// A translator and its code cache; it is made once per processor.
     package init(_ processor: Processor) throws(CodeMemoryError) {
         interpreter = Interpreter(processor)
@@ -69,6 +74,16 @@ package final class Translator: Engine {
     /// Bytes of translated code.
     package var codeBytes: Int { cache.pointee.buffer.used }
 
+    /// What it has done so far.
+    package var counts: TranslationCounts {
+        TranslationCounts(
+            translatedSteps: translatedSteps, handlerSteps: cpu.core.pointee.translation.substeps,
+            entries: cpu.core.pointee.translation.entries, translations: translations, flushes: flushes, codeBytes: codeBytes)
+    }
+
+    /// The code that all blocks share, by name, in the order of its addresses.
+    package var sharedCode: [HostCode] { cache.pointee.buffer.sharedCode }
+
     package func run(until position: Position) -> Exit {
         // What observers ask behind each step is asked by the interpreter.
         if cpu.core.pointee.probe != nil { return interpreter.run(until: position) }
@@ -82,7 +97,12 @@ package final class Translator: Engine {
         return interpreter.runBoundaries(until: position.rawValue, runBlocks)
     }
 
+    /// Drops all translated code between two runs: that changes no bit of the guest.
+    package func dropAll() { flush() }
+
+    @inline(never)
     private func flush() {
+        flushes += 1
         cache.pointee.flush()
         cpu.core.pointee.translation.pending = nil
     }
@@ -126,25 +146,40 @@ package final class Translator: Engine {
         let isCareful = cpu.core.pointee.translation.pending?.pointee.isCareful ?? false
         let found = cache.pointee.find(Translation.key(page: page, offset: linear & 0xFFF, mode: mode, isCareful: isCareful), page: page)
         if found.pointee.steps == 0 {
-            found.pointee.heat += 1
-            guard found.pointee.heat > knobs.translationThreshold else { return nil }
             if cache.pointee.isFull {
                 flush()
                 return nil
             }
-            if let path = CodePath(
-                interpreter, page: page, linear: linear, ip: cpu.state.rip, mode: mode, limit: knobs.longestTranslation)
-            {
-                found.pointee.secondPage = -1
-                cache.pointee.translate(found, path, mode: mode)
-            } else {
-                translateCrossing(found, page, linear, mode)
-            }
+            found.pointee.heat += 1
+            guard found.pointee.isHot(threshold: knobs.translationThreshold) else { return nil }
+            translate(found, page, linear, mode)
         }
         if found.pointee.secondPage >= 0, found.pointee.steps > 0, secondPage(linear) != found.pointee.secondPage { return nil }
         // Looking for a second page may have dropped code.
         guard found.pointee.steps > 0, cpu.state.position < cpu.core.pointee.stopAt else { return nil }
         return UInt64(found.pointee.steps) <= cpu.core.pointee.stopAt &- cpu.state.position ? found : nil
+    }
+
+    /// Translates what stands at `linear`, if that can be done.
+    @inline(never)
+    private func translate(_ found: UnsafeMutablePointer<Translation>, _ page: Int, _ linear: UInt64, _ mode: UInt8) {
+        observer?.willTranslate()
+        let begin = cache.pointee.buffer.next
+        if let path = CodePath(
+            interpreter, page: page, linear: linear, ip: cpu.state.rip, mode: mode, limit: knobs.longestTranslation)
+        {
+            found.pointee.secondPage = -1
+            cache.pointee.translate(found, path, mode: mode)
+        } else {
+            translateCrossing(found, page, linear, mode)
+        }
+        guard found.pointee.steps > 0 else { return }
+        translations += 1
+        observer?.didTranslate(
+            HostCode(
+                address: cache.pointee.buffer.memory.executable(begin), byteCount: cache.pointee.buffer.next - begin,
+                name: .block(
+                    PhysicalAddress(cpu.memory.address(ofPage: page) | linear & 0xFFF), mode: mode, isCareful: found.pointee.isCareful)))
     }
 
     /// Translates the instruction at `linear` if it is known to cross into another page of RAM.
@@ -178,6 +213,7 @@ package final class Translator: Engine {
         core.pointee.translation.page = linear & ~0xFFF
         core.pointee.translation.stackLimits = .zero
         cpu.splitStatus()
+        core.pointee.translation.entries &+= 1
         let before = cpu.state.position
         cache.pointee.enter(core, found.pointee.code)
         defer { core.pointee.translation.steps &+= cpu.state.position &- before }

@@ -21,6 +21,9 @@ struct RunOptions: ParsableArguments {
     @Option(name: .long, help: EngineOption.help)
     var engine = EngineOption.translate
 
+    @Flag(name: .long, help: PerfMap.help)
+    var perfMap = false
+
     @Flag(name: .long, help: "Print no console; the last line on stdout is one JSON object.")
     var json = false
 
