@@ -17,7 +17,7 @@ package struct EngineKnobs: Equatable, Sendable {
     package var longestTranslation = 64
     /// Bytes of the translator's code cache.
     package var codeBytes = 256 << 20
-    /// Fill what the engine leaves unused with garbage.
+    /// Fill what the engine leaves unused with garbage, and take nothing from the host that is undefined.
     package var poison = false
     /// What makes the steps.
     package var engine = EngineKind.interpret

@@ -7,6 +7,9 @@ extension EngineKnobs {
     /// The translator where blocks are translated at first sight.
     package static let translatedAtOnce = translator { _ in }
 
+    /// The same with garbage in whatever is not in use, and nothing taken from the host that is undefined.
+    package static let poisoned = translator { $0.poison = true }
+
     private static func translator(_ set: (inout EngineKnobs) -> Void) -> EngineKnobs {
         var knobs = EngineKnobs()
         knobs.engine = .translate

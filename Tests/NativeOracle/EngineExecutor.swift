@@ -53,7 +53,7 @@ package final class EngineExecutor: Executor {
         place(trial)
         let start = kernel.state(for: trial)
         let warmUp = isWarm ? WarmUp(for: trial) : nil
-        begin(start, after: warmUp)
+        begin(start, of: trial, after: warmUp)
         let ending = runToHandler()
         var state = processor.state
         var outcome: Outcome
@@ -75,12 +75,12 @@ package final class EngineExecutor: Executor {
     }
 
     /// Brings the processor to the start of a trial.
-    private func begin(_ start: State, after warmUp: WarmUp?) {
+    private func begin(_ start: State, of trial: Trial, after warmUp: WarmUp?) {
         processor.state = start
         guard let warmUp else { return }
         processor.memory.write(PhysicalAddress(UInt64(warmUp.address)), warmUp.bytes)
         var state = start
-        state.rip = UInt64(warmUp.address)
+        state.rip = start.rip &+ UInt64(warmUp.address) &- UInt64(trial.address)
         processor.state = state
         let exit = engine.run(until: Position(warmUp.steps))
         precondition(

@@ -34,6 +34,7 @@ package struct UserModeKernel {
     private static let stackTop = stackPage + 0xff0
     private static let tssSelector: UInt16 = 0x40
     private static let ldtSelector: UInt16 = 0x50
+    private static let descriptorCount = 20
     private static let freeTSSSelector: UInt16 = 0x60
 
     package init(kind: Kind) { self.kind = kind }
@@ -116,7 +117,7 @@ package struct UserModeKernel {
 
     private var globalDescriptors: [UInt64] {
         var table = Sandbox.globalDescriptors
-        table += [UInt64](repeating: 0, count: 16 - table.count)
+        table += [UInt64](repeating: 0, count: Self.descriptorCount - table.count)
         func system(_ index: Int, base: UInt64, limit: UInt64, type: UInt64) {
             table[index] = limit & 0xffff | (base & 0xff_ffff) << 16 | type << 40 | (base >> 24 & 0xff) << 56
         }
@@ -153,8 +154,11 @@ package struct UserModeKernel {
 
     // MARK: The processor's state
 
-    private static func segment(_ selector: UInt16) -> Segment {
-        guard let descriptor = Sandbox.descriptor(selector) else {
+    private static func segment(_ selector: UInt16) -> Segment { segment(selector, Sandbox.descriptor(selector)) }
+
+    /// A segment register with a descriptor's segment in it.
+    static func segment(_ selector: UInt16, _ descriptor: UInt64?) -> Segment {
+        guard let descriptor else {
             return Segment(selector: selector, base: 0, limit: 0, rights: .unusable)
         }
         let rights = AccessRights(rawValue: UInt16(truncatingIfNeeded: descriptor >> 40) & 0xf0ff)
@@ -186,7 +190,7 @@ package struct UserModeKernel {
             rights: AccessRights(rawValue: 0x82))
         state.segments[SegmentIndex.tr] = Segment(
             selector: Self.tssSelector, base: Self.tss, limit: 0x67, rights: AccessRights(rawValue: 0x8b))
-        state.gdtr = TableRegister(base: Self.gdt, limit: 16 * 8 - 1)
+        state.gdtr = TableRegister(base: Self.gdt, limit: UInt16(Self.descriptorCount * 8 - 1))
         state.idtr = TableRegister(base: Self.idt, limit: kind == .long ? 0xfff : 0x7ff)
         state.cpl = 3
         state.cr0 = CR0.pe | CR0.mp | CR0.et | CR0.ne | CR0.wp | CR0.am | CR0.pg

@@ -11,9 +11,12 @@ struct WarmUp {
 
     /// Nil for trials whose segments are not the usual ones, or that trap at each step.
     init?(for trial: Trial) {
-        guard trial.mode != .bits16, trial.system.isEmpty, trial.registers.rflags & Flag.tf == 0 else { return nil }
+        guard trial.system.isEmpty, trial.registers.rflags & Flag.tf == 0 else { return nil }
         let standard = Trial(mode: trial.mode, bytes: []).registers
-        guard trial.registers.cs == standard.cs, trial.registers.ds == standard.ds, trial.registers.rip == UInt64(trial.address) else {
+        let base = UInt64(trial.mode.segmentBase)
+        let isNarrow = trial.mode == .bits16
+        guard trial.registers.cs == standard.cs, trial.registers.ds == standard.ds, trial.registers.rip == standard.rip &+ UInt64(trial.address &- Sandbox.code)
+        else {
             return nil
         }
         // Away from the trial's bytes.
@@ -24,19 +27,20 @@ struct WarmUp {
         for page in [Sandbox.data, Sandbox.data + Sandbox.page, Sandbox.stack] {
             // NOT byte [page], which changes no flags, and again.
             for _ in 0..<2 {
-                code += [0xF6, 0x14, 0x25]
-                put(UInt64(page), 4)
+                code += isNarrow ? [0xF6, 0x16] : [0xF6, 0x14, 0x25]
+                put(UInt64(page) - base, isNarrow ? 2 : 4)
                 steps += 1
             }
         }
         // MOV EAX, [read-only page]; then RAX is what it was.
-        code += [0x8B, 0x04, 0x25]
-        put(UInt64(Sandbox.readOnly), 4)
-        code += trial.mode == .bits64 ? [0x48, 0xB8] : [0xB8]
+        code += isNarrow ? [0x8B, 0x06] : [0x8B, 0x04, 0x25]
+        put(UInt64(Sandbox.readOnly) - base, isNarrow ? 2 : 4)
+        code += trial.mode == .bits64 ? [0x48, 0xB8] : isNarrow ? [0x66, 0xB8] : [0xB8]
         put(trial.registers.gpr[0], trial.mode == .bits64 ? 8 : 4)
         // JMP to the trial.
         code.append(0xE9)
-        put(UInt64(trial.address &- address &- UInt32(code.count) &- 4), 4)
+        let length = isNarrow ? 2 : 4
+        put(UInt64(trial.address &- address &- UInt32(code.count + length)), length)
         bytes = code
         self.steps = steps + 3
     }

@@ -39,7 +39,7 @@ struct RandomCode {
         (Selector.code64, 0xFFFF_FFFF, 0xA09B, 0x00AF_9B00_0000_FFFF),
     ]
 
-    func machine(_ engine: EngineKind = .interpret) throws -> Machine {
+    func machine(_ engine: EngineKind = .interpret, poison: Bool = false) throws -> Machine {
         let source = BootSource.flat(ImageFile(name: "random", bytes: bytes), address: Address.code, mode: .real)
         var manifest = Manifest(boot: source.manifestEntry)
         manifest.memory = 1 << 20
@@ -47,7 +47,7 @@ struct RandomCode {
         // Small caches, quickly made.
         var knobs = EngineKnobs()
         (knobs.tlbEntries, knobs.blockSlots, knobs.arenaInstructions) = (64, 256, 1024)
-        (knobs.engine, knobs.codeBytes, knobs.translationThreshold) = (engine, 1 << 18, 0)
+        (knobs.engine, knobs.codeBytes, knobs.translationThreshold, knobs.poison) = (engine, 1 << 18, 0, poison)
         let machine = try Machine(manifest: manifest, knobs: knobs)
         try machine.load(source)
         installTables(in: machine.memory)

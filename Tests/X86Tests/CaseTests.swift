@@ -9,6 +9,8 @@ struct CaseTests {
     /// The folder of the rows, beside this file.
     private static let folder = String(#filePath.prefix(upTo: #filePath.lastIndex(of: "/")!)) + "/Cases"
 
+    private static let isQuick = getenv("HINDSIGHT_TEST_LENGTH").map { String(cString: $0) } == "quick"
+
     static let files: [String] = {
         guard let directory = opendir(folder) else { return [] }
         defer { closedir(directory) }
@@ -49,6 +51,13 @@ struct CaseTests {
             try check(file, executor)
             #expect(executor.translatedSteps > 0)
         }
+    }
+
+    @Test("they do where nothing is taken from the host that is undefined, and garbage is in whatever is not in use", .enabled(if: !isQuick), arguments: files)
+    func poisoned(file: String) throws {
+        var knobs = EngineKnobs.translatedSingly
+        knobs.poison = true
+        try check(file, try EngineExecutor(kernel: .long, knobs: knobs, isWarm: true))
     }
 
     private func check(_ file: String, _ executor: EngineExecutor) throws {

@@ -6,7 +6,8 @@ import Testing
 @Suite("The interpreter against the host's CPU")
 struct OracleTests {
     /// Trials in each mode: fewer where tests have to be quick.
-    private static let count = getenv("HINDSIGHT_TEST_LENGTH").map { String(cString: $0) } == "quick" ? 20_000 : 100_000
+    private static let count = isQuick ? 20_000 : 100_000
+    private static let isQuick = getenv("HINDSIGHT_TEST_LENGTH").map { String(cString: $0) } == "quick"
 
     @Test("random integer instructions leave the same registers, flags, memory and faults", arguments: Mode.allCases)
     func random(mode: Mode) throws {
@@ -54,15 +55,20 @@ struct OracleTests {
 
     @Test("the translator does with random instructions what the interpreter does", arguments: Generator.Repertoire.allCases)
     func translator(repertoire: Generator.Repertoire) throws {
-        for mode in [Mode.bits64, .bits32] {
-            let translator = try EngineExecutor(kernel: .long, knobs: .translatedSingly, isWarm: true)
-            let run = RandomRun(
-                mode: mode, seed: 20_260_104, repertoire: repertoire, oracle: try EngineExecutor(kernel: .long, isWarm: true), subject: translator,
-                reportLimit: 10)
-            try run.run(0..<Self.count / (repertoire == .integer ? 4 : 10))
-            for report in run.reports { Issue.record("\(report)") }
-            #expect(run.mismatchCount == 0)
-            #expect(translator.translatedSteps > UInt64(run.trials))
+        for mode in Mode.allCases {
+            // Poison: nothing is taken from the host that is undefined.
+            for isPoisoned in Self.isQuick ? [false] : [false, true] {
+                var knobs = EngineKnobs.translatedSingly
+                knobs.poison = isPoisoned
+                let translator = try EngineExecutor(kernel: .long, knobs: knobs, isWarm: true)
+                let run = RandomRun(
+                    mode: mode, seed: 20_260_104, repertoire: repertoire, oracle: try EngineExecutor(kernel: .long, isWarm: true),
+                    subject: translator, reportLimit: 10)
+                try run.run(0..<Self.count / (repertoire == .integer ? 4 : 10))
+                for report in run.reports { Issue.record("\(report)") }
+                #expect(run.mismatchCount == 0)
+                #expect(translator.translatedSteps > UInt64(run.trials))
+            }
         }
     }
 

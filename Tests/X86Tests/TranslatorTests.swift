@@ -11,7 +11,7 @@ struct TranslatorTests {
     private func expectSame(_ steps: UInt64, _ what: String, _ make: () throws -> GateGuest) throws {
         let reference = try make()
         reference.run(steps)
-        for knobs in [EngineKnobs.translatedSingly, .translatedAtOnce] {
+        for knobs in [EngineKnobs.translatedSingly, .translatedAtOnce, .poisoned] {
             let guest = try EngineUnderTest.$knobs.withValue(knobs) { try make() }
             guest.run(steps)
             #expect(StateDifferences.of(reference.state, guest.state) == [], "\(what), at most \(knobs.longestTranslation) instructions a block")
@@ -89,6 +89,18 @@ struct TranslatorTests {
                 guest.change { $0.rip = start }
                 return guest
             }
+        }
+    }
+
+    @Test("an instruction that crosses into another page is what that page holds when a jump within its own page leads to it")
+    func crossingBehindJump() throws {
+        let start = Self.codeAddress + 0x1000 - 9
+        try expectSame(60, "") {
+            // inc ebx; nop; mov ecx,imm32, half of it in the other page; add eax,ecx; inc byte [its last byte]; jmp to the start
+            let guest = try GateGuest(code: [])
+            guest.flat.write(start, [0xFF, 0xC3, 0x90, 0x90, 0x90, 0x90, 0xB9, 1, 2, 3, 4, 0x01, 0xC8, 0xFE, 0x05] + guest.flat.bytes(start + 10).prefix(4) + [0xEB, 0xEB])
+            guest.change { $0.rip = start }
+            return guest
         }
     }
 
@@ -179,6 +191,108 @@ struct TranslatorTests {
                         $0.gpr[8] = 0xE6E1_896E_EE47_9E6B
                     }
                     return guest
+                }
+            }
+        }
+    }
+
+    // MARK: 16-bit code, and segments with bases and limits
+
+    /// Code at an offset in a segment of 64 KiB or less that is based at 10000H or nearby, on a stack in it.
+    private func expectSame(
+        _ steps: UInt64, base: UInt64 = 0x1_0000, limit: UInt32 = 0xFFFF, rights: UInt16 = 0x009B, stackRights: UInt16 = 0x0093, at ip: UInt64,
+        _ code: [UInt8], _ change: @escaping (inout State) -> Void = { _ in }
+    ) throws {
+        try expectSame(steps, "\(code) at \(ip), base \(base), limit \(limit), rights \(rights), stack \(stackRights)") {
+            let guest = try GateGuest(code: [])
+            guest.flat.write(base + ip, code)
+            guest.change {
+                $0.rip = ip
+                $0.gpr[GPR.rsp] = 0xABCD_1000
+                $0.segments[SegmentIndex.cs] = Segment(selector: 8, base: base, limit: limit, rights: AccessRights(rawValue: rights))
+                for index in [SegmentIndex.ds, SegmentIndex.es] {
+                    $0.segments[index] = Segment(selector: 16, base: base, limit: 0xFFFF, rights: AccessRights(rawValue: 0x0093))
+                }
+                $0.segments[SegmentIndex.ss] = Segment(
+                    selector: 16, base: 0x1_0000, limit: stackRights & 0x4000 != 0 ? .max : 0xFFFF, rights: AccessRights(rawValue: stackRights))
+                if stackRights & 0x4000 != 0 { $0.gpr[GPR.rsp] = 0x1000 }
+                change(&$0)
+            }
+            return guest
+        }
+    }
+
+    @Test("branches of 16 bits wrap at 64 KiB, and fault beyond the limit", arguments: [0xFFFF, 0xFFF0, 0x7FFF, 0xF_FFFF] as [UInt32])
+    func narrowBranches(limit: UInt32) throws {
+        for base: UInt64 in [0x1_0000, 0x1_0340, 0x1_0FF8] {
+            for ip: UInt64 in [0x10, 0x7FE8, 0xFFE0, 0xFF10] where ip < UInt64(limit) {
+                // jmp, call, jz, jmp with 32 bits; forwards and backwards
+                for distance: [UInt8] in [[0x40, 0], [0xC0, 0xFF], [0, 0x80], [0xFF, 0x7F], [8, 0]] {
+                    for opcode: [UInt8] in [[0xE9], [0xE8], [0x0F, 0x84]] {
+                        try expectSame(6, base: base, limit: limit, at: ip, [0x31, 0xC0] + opcode + distance)
+                        try expectSame(6, base: base, limit: limit, at: ip, [0x31, 0xC0, 0x66] + opcode + distance + [0, 0])
+                    }
+                }
+                // jmp ax, call ax, push ax; ret: just there and beyond
+                for target: UInt64 in [0x20, 0x1234, 0x7FF0, 0xFFFE, 0x1_8000] {
+                    for branch: [UInt8] in [[0xFF, 0xE0], [0xFF, 0xD0], [0x50, 0xC3], [0x66, 0xFF, 0xE0], [0x66, 0x50, 0x66, 0xC3]] {
+                        try expectSame(5, base: base, limit: limit, at: ip, branch) { $0.gpr[GPR.rax] = target }
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("code runs up to the limit of its segment and no further", arguments: [0x009B, 0x409B] as [UInt16])
+    func codeLimit(rights: UInt16) throws {
+        for base: UInt64 in [0x1_0000, 0x1_0123, 0x1_0FFD] {
+            for limit: UInt32 in [0x8000, 0x8001, 0x8002, 0x8FFF, 0xFFFF, 0x1_0004] {
+                // inc ax and so on over the limit, from a loop that runs 3 times
+                let code: [UInt8] = [0x40, 0x43, 0x01, 0xC8, 0x83, 0xF8, 0x03, 0x90, 0x90]
+                try expectSame(14, base: base, limit: limit, rights: rights, at: UInt64(limit) - 4, code)
+                try expectSame(14, base: base, limit: limit, rights: rights, at: UInt64(limit) - 8, code)
+                // The loop: dec cx; jnz; then on
+                try expectSame(20, base: base, limit: limit, rights: rights, at: UInt64(limit) - 5, [0x49, 0x75, 0xFD, 0x90, 0x90, 0x90, 0x90]) {
+                    $0.gpr[GPR.rcx] = 4
+                }
+            }
+        }
+    }
+
+    @Test("addresses of 16 bits wrap before the segment's base is added, and its limit holds")
+    func narrowAddresses() throws {
+        // mov ax,[bx+si+disp]; add [bp+di],cx; lea edx,[bx+si]; lea dx,[si+10H]; bt [bx],eax; mov es:[bx],cl; 32-bit addresses
+        for code: [UInt8] in [
+            [0x8B, 0x80, 0x34, 0x12], [0x01, 0x0B], [0x66, 0x8D, 0x10], [0x8D, 0x54, 0x10], [0x66, 0x0F, 0xA3, 0x07], [0x26, 0x88, 0x0F],
+            [0x67, 0x8B, 0x04, 0x33], [0x66, 0x67, 0x01, 0x0C, 0x24], [0x66, 0x8B, 0x07], [0x66, 0x0F, 0xAB, 0x0F],
+        ] {
+            for (bx, si): (UInt64, UInt64) in [(0xFFFF, 0x0002), (0x2000, 0x3000), (0xFFFD, 0), (0xFFFE, 0xFFFF), (0x1_2000, 0x8000_0010)] {
+                try expectSame(6, at: 0x8000, code + code) {
+                    $0.gpr[GPR.rbx] = bx
+                    $0.gpr[GPR.rsi] = si
+                    $0.gpr[GPR.rdi] = si
+                    $0.gpr[GPR.rbp] = bx
+                    $0.gpr[GPR.rcx] = 0x1111_2222
+                    $0.gpr[GPR.rax] = 0xFFFF_FFF8
+                }
+            }
+        }
+    }
+
+    @Test("a stack of 16 bits wraps and leaves the upper half of ESP alone", arguments: [0x0093, 0x4093] as [UInt16])
+    func narrowStack(stackRights: UInt16) throws {
+        for pointer: UInt64 in [0x1000, 2, 1, 0, 4, 0xFFFE, 0x7_0002] {
+            // push ax, push eax, push [bx], pop bx, pop ebx, leave, leave with 32 bits, call and ret
+            for code: [UInt8] in [
+                [0x50, 0x5B], [0x66, 0x50, 0x66, 0x5B], [0xFF, 0x37, 0x5B], [0x5B, 0x50], [0x66, 0x5B, 0x90], [0xC9, 0x90], [0x66, 0xC9, 0x90],
+                [0xE8, 1, 0, 0x90, 0xC3], [0x66, 0xE8, 1, 0, 0, 0, 0x90, 0x66, 0xC3], [0xC2, 0x10, 0],
+            ] {
+                for rights: UInt16 in [0x009B, 0x409B] {
+                    try expectSame(5, rights: rights, stackRights: stackRights, at: 0x8000, code) {
+                        $0.gpr[GPR.rsp] = stackRights == 0x0093 ? 0xABCD_0000 | pointer & 0xFFFF : pointer
+                        $0.gpr[GPR.rbp] = 0x1234_0000 | pointer & 0xFFFF
+                        $0.gpr[GPR.rbx] = 0x3000
+                    }
                 }
             }
         }

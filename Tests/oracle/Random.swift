@@ -43,6 +43,9 @@ struct Random: ParsableCommand {
     @Option(help: "interpreter (long and compatibility mode), legacy (protected mode with PAE; no 64-bit code), host (the oracle against itself), or translator (against the interpreter, memory in the TLB).")
     var subject = Subject.interpreter
 
+    @Flag(help: "With the subject translator: fill what it leaves unused with garbage, undefined flags of the host's included.")
+    var poison = false
+
     @Flag(help: "Print how often each mnemonic and operand form was run.")
     var coverage = false
 
@@ -53,13 +56,15 @@ struct Random: ParsableCommand {
     }
 
     func run() throws {
+        var knobs = EngineKnobs.translatedSingly
+        knobs.poison = poison
         let judge: any Executor = subject == .translator ? try EngineExecutor(kernel: .long, isWarm: true) : try HostExecutor()
         let executor: any Executor =
             switch subject {
             case .interpreter: try EngineExecutor(kernel: .long)
             case .legacy: try EngineExecutor(kernel: .legacy)
             case .host: try HostExecutor()
-            case .translator: try EngineExecutor(kernel: .long, knobs: .translatedSingly, isWarm: true)
+            case .translator: try EngineExecutor(kernel: .long, knobs: knobs, isWarm: true)
             }
         let modes = mode.flatMap(Mode.init(rawValue:)).map { [$0] } ?? Mode.allCases.filter { subject != .legacy || $0 != .bits64 }
         let count = Int(millions * 1_000_000)

@@ -58,8 +58,8 @@ extension CPU {
 
     /// Drops the translations of 2^`shift` bytes at `start`.
     private func dropTranslations(from start: UInt64, shift: UInt64) {
-        let code = (core.pointee.segmentCache[unchecked: SegmentIndex.cs].base &+ state.rip) & core.pointee.linearMask
-        if (code ^ start) &>> shift == 0 { leaveBlock() }
+        // Translated code may have taken more from an entry than one access needs, and the entry may be another's by now.
+        leaveBlock()
         let pages: UInt64 = 1 &<< (shift &- 12)
         let isHigh = isHigh(start)
         let filled = core.pointee.filledEntries.count(isHigh: isHigh)
@@ -87,7 +87,7 @@ extension CPU {
     @inline(__always)
     func isHigh(_ linear: UInt64) -> Bool { isLongMode ? linear &>> 63 != 0 : linear >= 0xC000_0000 }
 
-    /// Lets an entry match nothing. Translated code may have taken more from it than one access needs, and is looked up anew itself.
+    /// Lets an entry match nothing.
     private func forget(_ entry: UnsafeMutablePointer<TranslationEntry>, _ none: UInt64) {
         leaveBlock()
         entry.pointee.read = none

@@ -54,14 +54,16 @@ extension CPU {
     /// What translated code may take for granted.
     private func refreshTranslationMode() {
         core.pointee.translationMode = translationMode
+        core.pointee.translation.codeLimit = core.pointee.codeMode == 0 ? min(core.pointee.codeLimit, 0xFFFF) : core.pointee.codeLimit
     }
 
     private var translationMode: UInt8 {
         if core.pointee.slowAccess { return TranslationMode.none }
         if core.pointee.codeMode == 2 { return TranslationMode.long }
-        guard core.pointee.codeMode == 1, core.pointee.segmentCache[SegmentIndex.cs].base == 0,
-            core.pointee.codeLimit == 0xFFFF_FFFF, core.pointee.stackMask == 0xFFFF_FFFF
-        else { return TranslationMode.none }
+        let isNarrow = core.pointee.stackMask == 0xFFFF
+        if core.pointee.codeMode == 0 { return isNarrow ? TranslationMode.code16 : TranslationMode.code16Stack32 }
+        if isNarrow { return TranslationMode.code32Stack16 }
+        guard core.pointee.segmentCache[SegmentIndex.cs].base == 0, core.pointee.codeLimit == 0xFFFF_FFFF else { return TranslationMode.code32 }
         for index in 0..<4 where index != SegmentIndex.cs {
             let cache = core.pointee.segmentCache[index]
             if cache.base != 0 || cache.readEnd != 1 << 32 || cache.writeEnd != 1 << 32 { return TranslationMode.segmented32 }

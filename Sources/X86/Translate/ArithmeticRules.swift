@@ -3,14 +3,14 @@ import CZydis
 /// ADD to CMP, TEST, INC, DEC, NEG, NOT.
 let arithmeticRules: [(ZydisMnemonic, TranslationRule)] = [
     (ZYDIS_MNEMONIC_ADD, TranslationRule(.written, accepts: acceptsPlainOrHighByte) { $0.arithmetic(0) }),
-    (ZYDIS_MNEMONIC_OR, TranslationRule(.written, accepts: acceptsPlainOrHighByte) { $0.arithmetic(1) }),
+    (ZYDIS_MNEMONIC_OR, TranslationRule(.written, accepts: acceptsPlainOrHighByte) { $0.logic(1) }),
     (ZYDIS_MNEMONIC_ADC, TranslationRule(.written, reads: true, accepts: acceptsPlainOrHighByte) { $0.arithmetic(2) }),
     (ZYDIS_MNEMONIC_SBB, TranslationRule(.written, reads: true, accepts: acceptsPlainOrHighByte) { $0.arithmetic(3) }),
-    (ZYDIS_MNEMONIC_AND, TranslationRule(.written, accepts: acceptsPlainOrHighByte) { $0.arithmetic(4) }),
+    (ZYDIS_MNEMONIC_AND, TranslationRule(.written, accepts: acceptsPlainOrHighByte) { $0.logic(4) }),
     (ZYDIS_MNEMONIC_SUB, TranslationRule(.written, accepts: acceptsPlainOrHighByte) { $0.arithmetic(5) }),
-    (ZYDIS_MNEMONIC_XOR, TranslationRule(.written, accepts: acceptsPlainOrHighByte) { $0.arithmetic(6) }),
+    (ZYDIS_MNEMONIC_XOR, TranslationRule(.written, accepts: acceptsPlainOrHighByte) { $0.logic(6) }),
     (ZYDIS_MNEMONIC_CMP, TranslationRule(.written, accepts: acceptsPlainOrHighByte) { $0.arithmetic(7) }),
-    (ZYDIS_MNEMONIC_TEST, TranslationRule(.written, accepts: acceptsPlainOrHighByte) { $0.arithmetic(8) }),
+    (ZYDIS_MNEMONIC_TEST, TranslationRule(.written, accepts: acceptsPlainOrHighByte) { $0.logic(8) }),
     (ZYDIS_MNEMONIC_INC, TranslationRule(.changed, accepts: acceptsPlain) { $0.count(0) }),
     (ZYDIS_MNEMONIC_DEC, TranslationRule(.changed, accepts: acceptsPlain) { $0.count(1) }),
     (ZYDIS_MNEMONIC_NOT, TranslationRule(accepts: acceptsPlain) { $0.change(0xF6, 2) }),
@@ -18,6 +18,11 @@ let arithmeticRules: [(ZydisMnemonic, TranslationRule)] = [
 ]
 
 extension BlockTranslator {
+    fileprivate mutating func logic(_ operation: UInt8) {
+        arithmetic(operation)
+        settleLogicFlags()
+    }
+
     /// `operation` as `Assembler.arithmetic` has it; ADC and SBB add CF.
     fileprivate mutating func arithmetic(_ operation: UInt8) {
         let instruction = instruction

@@ -89,7 +89,7 @@ extension BlockTranslator {
         let (destination, source) = (instruction.operands[0], instruction.operands[1])
         let width = destination.size
         if destination.kind == .memory { return testBitInMemory(operation) }
-        if flagsAreLive { loadFlags() }
+        beginBitTest()
         let register = inRegister(destination, .rcx)
         if source.kind == .immediate {
             assembler.instruction(width, map: 1, 0xBA, operation, .register(register))
@@ -98,6 +98,7 @@ extension BlockTranslator {
             assembler.instruction(width, map: 1, 0x83 | operation << 3, inRegister(source, .rax).number, .register(register))
         }
         if operation > 4 { storeBack(destination, .rcx) }
+        endBitTest()
     }
 
     /// A register may choose a bit far away from the operand: of the 4 or 8 bytes that hold it (Intel SDM Vol. 2A, BT).
@@ -105,7 +106,7 @@ extension BlockTranslator {
         let (destination, source) = (instruction.operands[0], instruction.operands[1])
         let width = destination.size
         let memory = effectiveAddress()
-        assembler.address(instruction.addressSize == 8 ? 8 : 4, .rax, memory)
+        loadAddress(memory)
         if source.kind != .immediate {
             if width == 8 {
                 assembler.load(8, .rcx, place(source))
@@ -113,12 +114,12 @@ extension BlockTranslator {
                 assembler.extend(8, signed: true, from: 4, .rcx, place(source))
             }
             assembler.shift(7, 8, .register(.rcx), by: width == 8 ? 6 : 5)
-            assembler.address(instruction.addressSize == 8 ? 8 : 4, .rax, HostMemory(.rax, index: .rcx, scale: width == 8 ? 3 : 2, 0))
+            loadAddress(HostMemory(.rax, index: .rcx, scale: width == 8 ? 3 : 2, 0))
         }
         locateRAX(width, operation == 4 ? .read : .readWrite)
         assembler.store(8, .memory(Slot.scratch(0)), .rax)
         assembler.load(width, .rcx, .memory(HostMemory(.rax, 0)))
-        if flagsAreLive { loadFlags() }
+        beginBitTest()
         if source.kind == .immediate {
             assembler.instruction(width, map: 1, 0xBA, operation, .register(.rcx))
             assembler.byte(UInt8(truncatingIfNeeded: instruction.immediate))
@@ -129,6 +130,7 @@ extension BlockTranslator {
             assembler.load(8, .rax, .memory(Slot.scratch(0)))
             assembler.store(width, .memory(HostMemory(.rax, 0)), .rcx)
         }
+        endBitTest()
     }
 
     /// BSF and BSR: a source of 0 leaves the destination alone. CF, OF, SF and AF become 0, PF is that of the index found.
@@ -144,6 +146,7 @@ extension BlockTranslator {
         // A bit above the index sees to it that ZF is 0; an index has 6 bits. One of 16 bits leaves what stands above it.
         assembler.arithmetic(1, min(width, 4), .register(.rax), immediate: 0x100)
         assembler.join(isZero)
+        settleLogicFlags()
     }
 
     /// With memory. A failing comparison clears the upper half of RAX if it has 32 bits, another leaves it (Undefined.md).

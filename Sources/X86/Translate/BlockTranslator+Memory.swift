@@ -20,7 +20,7 @@ extension BlockTranslator {
         if instruction.base == 16 { displacement += following - Int64(instruction.length) }
         return MemoryAccess(
             instruction: index, base: instruction.base, index: instruction.index, scale: instruction.scale, displacement: displacement,
-            segment: instruction.segment, width: instruction.addressSize == 8 ? 8 : 4, size: size, writes: writes)
+            segment: instruction.segment, width: instruction.addressSize, size: size, writes: writes)
     }
 
     /// The effective address of the memory operand as host memory. Changes RAX and RCX where parts of it have no register.
@@ -48,6 +48,15 @@ extension BlockTranslator {
         return free
     }
 
+    /// Puts an address of `width` bytes into RAX.
+    private mutating func loadAddress(_ memory: HostMemory, width: UInt8) {
+        assembler.address(width == 8 ? 8 : 4, .rax, memory)
+        if width == 2 { assembler.extend(signed: false, from: 2, .rax, .register(.rax)) }
+    }
+
+    /// Puts an address into RAX, cut to the instruction's address size.
+    mutating func loadAddress(_ memory: HostMemory) { loadAddress(memory, width: instruction.addressSize) }
+
     /// Finds the memory operand in the host, from RAX on; where it is not at hand the instruction is its handler's. Leaves the flags
     /// alone if the instruction does not look into the TLB.
     mutating func locate(_ size: UInt8, _ access: Access) -> HostOperand { locate(operand(size, writes: access != .read), access) }
@@ -57,7 +66,7 @@ extension BlockTranslator {
         locate(
             MemoryAccess(
                 instruction: index, base: number, index: 17, scale: 0, displacement: Int64(displacement), segment: UInt8(SegmentIndex.ss),
-                width: addressWidth, size: size, writes: access != .read), access)
+                width: stackWidth, size: size, writes: access != .read), access)
     }
 
     /// It is addressed by the stack pointer alone, in a flat segment.
@@ -77,8 +86,7 @@ extension BlockTranslator {
     private mutating func locate(_ access: MemoryAccess, _ kind: Access) -> HostOperand {
         switch nextProbe(access) {
         case .own:
-            let memory = effectiveAddress(access, below: 0)
-            assembler.address(access.width, .rax, memory)
+            loadAddress(effectiveAddress(access, below: 0), width: access.width)
             if isOnStack(access) {
                 lookOnStack(Int32(access.size), isCareful: false)
                 assembler.arithmetic(0, 8, .rax, .memory(Slot.stackHost))
@@ -117,11 +125,11 @@ extension BlockTranslator {
 
     /// From an offset in RAX to a host address in RAX. Changes RCX and the host's flags.
     private mutating func translate(segment: UInt8, _ size: UInt8, _ access: Access) {
-        // CS is flat, but nothing is written through it, and what is only executed not read.
+        // Where CS is flat, nothing is written through it, and what is only executed not read.
         let isChecked = segment >= UInt8(SegmentIndex.fs) || segment == UInt8(SegmentIndex.cs)
         if isLong {
             if segment >= UInt8(SegmentIndex.fs) { assembler.arithmetic(0, 8, .rax, .memory(Slot.segment(segment, \.base))) }
-        } else if isChecked || mode == TranslationMode.segmented32 {
+        } else if isChecked || mode != TranslationMode.flat32 {
             assembler.address(8, .rcx, HostMemory(.rax, Int32(size)))
             if access != .write {
                 assembler.arithmetic(7, 8, .rcx, .memory(Slot.segment(segment, \.readEnd)))
@@ -144,8 +152,13 @@ extension BlockTranslator {
         return .memory(HostMemory(.rax, 0))
     }
 
-    /// Moves the stack pointer by `count` bytes. Leaves the flags alone.
-    mutating func moveStackPointer(_ count: Int32) {
-        assembler.address(addressWidth, .r14, HostMemory(.r14, count))
+    /// Moves the stack pointer by `count` bytes. Leaves the flags alone; changes RAX.
+    mutating func moveStackPointer(_ count: Int32) { setStackPointer(HostMemory(.r14, count)) }
+
+    /// Sets the stack pointer to an address, as wide as the stack is. Leaves the flags alone; changes RAX.
+    mutating func setStackPointer(_ memory: HostMemory) {
+        guard stackWidth == 2 else { return assembler.address(stackWidth, .r14, memory) }
+        assembler.address(4, .rax, memory)
+        assembler.store(2, .register(.r14), .rax)
     }
 }

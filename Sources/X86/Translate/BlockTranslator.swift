@@ -95,8 +95,12 @@ struct BlockTranslator {
     }
 
     var isLong: Bool { mode == TranslationMode.long }
-    /// Bytes of an address, and of what near branches push.
+    /// CS is flat: no limit has to be looked at, no base added.
+    var isFlat: Bool { TranslationMode.isFlat(mode) }
+    /// Bytes of a linear address.
     var addressWidth: UInt8 { isLong ? 8 : 4 }
+    /// Bytes of the stack pointer.
+    var stackWidth: UInt8 { TranslationMode.stackWidth(mode) }
     private var step: UnsafeMutablePointer<Substep> { substeps + index }
     var instruction: Instruction { step.pointee.instruction }
     /// The offset of the next instruction in the page.
@@ -127,6 +131,7 @@ struct BlockTranslator {
 
     private mutating func emit(_ rules: [TranslationRule?]) {
         findLiveFlags(rules)
+        if !isFlat { requireCodeLimit() }
         if let secondHost { requireSecondPage(secondHost) }
         assembler.arithmetic(5, 8, .memory(Slot.budget), immediate: Int32(count))
         cold.append(.noBudget(assembler.jump(if: 8)))
@@ -134,6 +139,7 @@ struct BlockTranslator {
             self.index = index
             misses = []
             looksOnStack = false
+            if buffer.isPoisoned { poison() }
             if let rule = rules[index] {
                 translate(rule)
             } else {
@@ -178,15 +184,25 @@ struct BlockTranslator {
         return plan.probes[accessCount - 1]
     }
 
+    /// Leaves where not all of the block lies in the code segment.
+    private mutating func requireCodeLimit() {
+        assembler.load(4, .rax, .memory(Slot.page))
+        assembler.arithmetic(0, 4, .register(.rax), immediate: Int32(translation.pointee.lowest))
+        assembler.address(8, .rax, HostMemory(.rax, Int32(translation.pointee.bytes) - 1))
+        assembler.arithmetic(7, 8, .rax, .memory(Slot.codeLimit))
+        cold.append(.elsewhere([assembler.jump(if: 7)]))
+    }
+
     /// Leaves where the page behind this one is not the one at `host`.
     private mutating func requireSecondPage(_ host: UInt64) {
         let gate = assembler.jump()
         assembler.join(gate)
         translation.pointee.gate = gate.place
         assembler.load(addressWidth, .rax, .memory(Slot.page))
-        // To 0 in 32-bit code: behind the segment's limit.
+        // To 0 in 32-bit code: behind the segment's limit, or not worth a look.
         assembler.arithmetic(0, addressWidth, .register(.rax), immediate: 0x1000)
         var jumps = [assembler.jump(if: 4)]
+        if !isFlat { assembler.arithmetic(0, 4, .rax, .memory(Slot.codeBase)) }
         assembler.entry(of: .rax, in: .rcx, tlbMask: tlbMask)
         assembler.arithmetic(7, 8, .memory(HostMemory(.rcx, EntryOffset.execute)), .rax)
         jumps.append(assembler.jump(if: 5))
@@ -368,9 +384,16 @@ struct BlockTranslator {
                 restoresMXCSR: hasMXCSR))
     }
 
-    /// Looks whether a branch to `target`, an offset from the start of this page, leaves the page's half of the 48-bit addresses; gives
-    /// a jump that is taken if so, for the target may not be canonical. Nil where it can't be. Changes RAX and the host's flags.
-    mutating func jumpIfNotCanonical(_ target: Int64) -> Assembler.Jump? {
+    /// Looks whether a branch to `target`, an offset from the start of this page, leaves the page's half of the 48-bit addresses, for
+    /// then it may not be canonical, or leaves the code segment or what 16 bits of IP reach; gives a jump that is taken if so. Nil where
+    /// that can't be. Changes RAX and the host's flags.
+    mutating func jumpIfOutside(_ target: Int64) -> Assembler.Jump? {
+        if !isFlat {
+            assembler.load(4, .rax, .memory(Slot.page))
+            assembler.arithmetic(0, 4, .register(.rax), immediate: Int32(truncatingIfNeeded: target))
+            assembler.arithmetic(7, 8, .rax, .memory(Slot.codeLimit))
+            return assembler.jump(if: 7)
+        }
         guard isLong, target < 0 || target >= 4096 else { return nil }
         assembler.load(8, .rax, .memory(Slot.page))
         assembler.address(8, .rax, HostMemory(.rax, Int32(target & ~0xFFF)))
@@ -380,8 +403,8 @@ struct BlockTranslator {
     }
 
     /// The same where the instruction then is its handler's.
-    mutating func requireCanonical(_ target: Int64) {
-        if let jump = jumpIfNotCanonical(target) { misses.append(Miss(jump: jump, hasMXCSR: hasMXCSR)) }
+    mutating func requireInside(_ target: Int64) {
+        if let jump = jumpIfOutside(target) { misses.append(Miss(jump: jump, hasMXCSR: hasMXCSR)) }
     }
 
     /// Goes on at `target`, an offset from the start of this page. The flags must be in their slot.
@@ -400,6 +423,7 @@ struct BlockTranslator {
         assembler.load(addressWidth, .rax, .memory(Slot.page))
         assembler.address(addressWidth, .rax, HostMemory(.rax, Int32(target & ~0xFFF)))
         assembler.store(8, .memory(Slot.page), .rax)
+        if !isFlat { assembler.arithmetic(0, 4, .rax, .memory(Slot.codeBase)) }
         assembler.entry(of: .rax, in: .rcx, tlbMask: tlbMask)
         assembler.arithmetic(7, 8, .memory(HostMemory(.rcx, EntryOffset.execute)), .rax)
         let unmapped = assembler.jump(if: 5)
@@ -423,10 +447,16 @@ struct BlockTranslator {
     /// Goes on at the address in RAX if it is known, else leaves the instruction to its handler. `commit` finishes the
     /// instruction; the `BranchTarget` is in RCX before and after it.
     mutating func branchToRAX(_ commit: (inout BlockTranslator) -> Void) {
+        if !isFlat {
+            assembler.arithmetic(7, 8, .rax, .memory(Slot.codeLimit))
+            miss(if: 7)
+            assembler.arithmetic(0, 4, .rax, .memory(Slot.codeBase))
+        }
         assembler.call(buffer.lookup)
         miss(if: 5)
         commit(&self)
         assembler.load(8, .rax, .memory(HostMemory(.rcx, Self.offset(\BranchTarget.page))))
+        if !isFlat { assembler.arithmetic(5, 4, .rax, .memory(Slot.codeBase)) }
         assembler.store(8, .memory(Slot.page), .rax)
         assembler.load(8, .rcx, .memory(HostMemory(.rcx, Self.offset(\BranchTarget.target))))
         assembler.jump(through: HostMemory(.rcx, Self.offset(\Translation.code)))
@@ -461,7 +491,7 @@ struct BlockTranslator {
             assembler.join(jump)
             if savesFlags { writeFlagSave() }
             if restoresMXCSR { writeMXCSRRestore() }
-            let away = jumpIfNotCanonical(target)
+            let away = jumpIfOutside(target)
             edge(to: target, refund: refund)
             if let away {
                 assembler.join(away)

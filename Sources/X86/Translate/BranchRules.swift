@@ -14,12 +14,19 @@ let jumpMnemonics: [ZydisMnemonic] = [
     ZYDIS_MNEMONIC_JL, ZYDIS_MNEMONIC_JNL, ZYDIS_MNEMONIC_JLE, ZYDIS_MNEMONIC_JNLE,
 ]
 
+/// Targets of 32 bits, in 16-bit code also of 16, in 64-bit code of 64.
+private let acceptsWidth: TranslationRule.Filter = { instruction, mode in
+    guard instruction.hasPlainOperands else { return false }
+    if TranslationMode.is16Bit(mode) { return instruction.operandSize <= 4 }
+    return instruction.operandSize == (mode == TranslationMode.long ? 8 : 4)
+}
+
 private let acceptsRelative: TranslationRule.Filter = { instruction, mode in
-    acceptsStack(instruction, mode) && instruction.hasNearTarget
+    acceptsWidth(instruction, mode) && instruction.hasNearTarget
 }
 
 private let acceptsNear: TranslationRule.Filter = { instruction, mode in
-    guard acceptsStack(instruction, mode) else { return false }
+    guard acceptsWidth(instruction, mode) else { return false }
     switch instruction.opcode {
     case 0xE8, 0xE9, 0xEB: return instruction.hasNearTarget
     // FF /2 and /4; /3 and /5 are far.
@@ -29,7 +36,7 @@ private let acceptsNear: TranslationRule.Filter = { instruction, mode in
 }
 
 private let acceptsReturn: TranslationRule.Filter = { instruction, mode in
-    acceptsStack(instruction, mode) && (instruction.opcode == 0xC2 || instruction.opcode == 0xC3)
+    acceptsWidth(instruction, mode) && (instruction.opcode == 0xC2 || instruction.opcode == 0xC3)
 }
 
 extension Instruction {
@@ -66,7 +73,7 @@ extension BlockTranslator {
     fileprivate mutating func jump() {
         if isFollowed(index) { return }
         if instruction.operands[0].kind == .relative {
-            requireCanonical(target)
+            requireInside(target)
             return edge(to: target, refund: 0)
         }
         loadTarget()
@@ -76,15 +83,19 @@ extension BlockTranslator {
     /// The operand of an indirect branch in RAX.
     private mutating func loadTarget() {
         let operand = instruction.operands[0]
-        let value = operand.kind == .memory ? locate(addressWidth, .read) : place(operand)
-        assembler.load(addressWidth, .rax, value)
+        loadTarget(operand.kind == .memory ? locate(instruction.operandSize, .read) : place(operand))
+    }
+
+    private mutating func loadTarget(_ value: HostOperand) {
+        let width = instruction.operandSize
+        if width == 2 { assembler.extend(signed: false, from: 2, .rax, value) } else { assembler.load(width, .rax, value) }
     }
 
     fileprivate mutating func call() {
-        let width = addressWidth
+        let width = instruction.operandSize
         let isRelative = instruction.operands[0].kind == .relative
         if isRelative {
-            requireCanonical(target)
+            requireInside(target)
         } else {
             loadTarget()
             assembler.store(8, .memory(Slot.scratch(0)), .rax)
@@ -106,17 +117,16 @@ extension BlockTranslator {
     }
 
     private mutating func pushReturnAddress(_ place: HostOperand) {
-        let width = addressWidth
+        let width = instruction.operandSize
         assembler.load(8, .rcx, .memory(Slot.page))
-        assembler.address(width, .rcx, HostMemory(.rcx, Int32(following)))
+        assembler.address(addressWidth, .rcx, HostMemory(.rcx, Int32(following)))
         assembler.store(width, place, .rcx)
         moveStackPointer(-Int32(width))
     }
 
     fileprivate mutating func comeBack() {
-        let width = addressWidth
-        let value = locateStack(width, at: 0, .read)
-        assembler.load(width, .rax, value)
+        let width = instruction.operandSize
+        loadTarget(locateStack(width, at: 0, .read))
         // C2 has an immediate, C3 leaves it 0.
         let count = Int32(width) + instruction.shortImmediate
         branchToRAX { $0.moveStackPointer(count) }

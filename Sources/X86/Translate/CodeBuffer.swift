@@ -18,13 +18,19 @@ struct CodeBuffer {
     private(set) var findStack: UnsafeMutablePointer<UInt8>
     private let start: UnsafeMutablePointer<UInt8>
     var next: UnsafeMutablePointer<UInt8>
+    /// What is not in use is filled with garbage (`EngineKnobs.poison`).
+    let isPoisoned: Bool
+    /// The groups of instructions whose undefined flags are the host's.
+    let definedFlags: HostFlags
 
     /// Bytes that translated blocks fill.
     var used: Int { next - start }
     var isFull: Bool { next + Self.longestBlock > memory.base + memory.byteCount }
 
-    init(byteCount: Int, tlbMask: UInt64) throws(CodeMemoryError) {
-        memory = try CodeMemory(byteCount: byteCount)
+    init(_ knobs: EngineKnobs, tlbMask: UInt64) throws(CodeMemoryError) {
+        memory = try CodeMemory(byteCount: knobs.codeBytes)
+        isPoisoned = knobs.poison
+        definedFlags = knobs.poison ? [] : HostFlags.defined
         var assembler = Assembler(at: memory.base)
         enter = memory.executable(assembler.cursor)
         assembler.enter()
@@ -42,7 +48,20 @@ struct CodeBuffer {
         next = start
     }
 
-    mutating func clear() { next = start }
+    mutating func clear() {
+        if isPoisoned { start.update(repeating: Self.breakpoint, count: used) }
+        next = start
+    }
+
+    /// Sees to it that nobody runs the code of a block that was dropped.
+    func poison(_ translation: UnsafeMutablePointer<Translation>) {
+        guard isPoisoned, let place = UnsafeMutablePointer<UInt8>(bitPattern: translation.pointee.code &- UInt(bitPattern: memory.distance))
+        else { return }
+        place.update(repeating: Self.breakpoint, count: Int(translation.pointee.codeBytes))
+    }
+
+    /// INT3.
+    private static let breakpoint: UInt8 = 0xCC
 
     /// What stands before the blocks.
     var sharedCode: [HostCode] {
@@ -65,6 +84,8 @@ enum Slot {
 
     static let budget = slot(\.translation.budget)
     static let page = slot(\.translation.page)
+    static let codeLimit = slot(\.translation.codeLimit)
+    static let codeBase = segment(UInt8(SegmentIndex.cs), \.base)
     static let flags = slot(\.translation.flags)
     static let reason = slot(\.translation.reason)
     static let edge = slot(\.translation.edge)

@@ -9,6 +9,16 @@ struct CodePath {
     /// Where the way leads behind the last instruction, from the start of the page, unless that one decides.
     private(set) var end: Int64
 
+    /// The bytes of the page that it touches, and the one that it ends at.
+    var range: Range<Int64> {
+        var low = end, high = end + 1
+        for (instruction, offset) in zip(instructions, offsets) {
+            low = min(low, Int64(offset))
+            high = max(high, Int64(offset) + Int64(instruction.length))
+        }
+        return low..<high
+    }
+
     /// A loop goes around until its copies fill this many instructions.
     private static let unrolled = 32
 

@@ -4,7 +4,9 @@ extension CPU {
     /// be left. `mode`: of the code that runs.
     func continuation(limit: UInt64, mode: UInt8) -> UInt {
         let core = core
-        guard let running = core.pointee.translation.targets, core.pointee.translationMode != TranslationMode.none else { return 0 }
+        guard let running = core.pointee.translation.targets, core.pointee.translationMode != TranslationMode.none,
+            TranslationMode.isFlat(core.pointee.translationMode)
+        else { return 0 }
         let linear = (core.pointee.segmentCache[unchecked: SegmentIndex.cs].base &+ state.rip) & core.pointee.linearMask
         let entry = core.pointee.tlb + Int(truncatingIfNeeded: linear &>> 12 & core.pointee.tlbMask)
         if entry.pointee.execute != linear & ~0xFFF {
@@ -20,7 +22,7 @@ extension CPU {
         else { return 0 }
         core.pointee.stopAt = limit
         core.pointee.translation.targets = running + distance
-        core.pointee.translation.page = known.pointee.page
+        core.pointee.translation.page = (state.rip &- (linear & 0xFFF)) & core.pointee.ipMask
         core.pointee.translation.budget = Int64(bitPattern: limit &- state.position)
         core.pointee.translation.stackLimits = .zero
         splitStatus()

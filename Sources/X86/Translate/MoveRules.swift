@@ -100,8 +100,8 @@ extension BlockTranslator {
         let destination = instruction.operands[0]
         let memory = effectiveAddress()
         let wide = instruction.addressSize == 8 && destination.size == 8
-        if destination.size == 2 || pinned(destination) == nil {
-            assembler.address(wide ? 8 : 4, .rax, memory)
+        if destination.size == 2 || instruction.addressSize == 2 || pinned(destination) == nil {
+            if instruction.addressSize == 2 { loadAddress(memory) } else { assembler.address(wide ? 8 : 4, .rax, memory) }
             assembler.store(destination.size == 4 ? 8 : destination.size, place(destination), .rax)
         } else if let register = pinned(destination) {
             assembler.address(wide ? 8 : 4, register, memory)

@@ -148,7 +148,7 @@ struct ProbePlan {
     /// The group that an access may be in, and its place there; nil: in none.
     private func key(_ access: MemoryAccess, mode: UInt8) -> (Key, Int64)? {
         let isFlat = access.segment < UInt8(SegmentIndex.fs) && (mode == TranslationMode.long || access.segment != UInt8(SegmentIndex.cs))
-        guard mode == TranslationMode.long || mode == TranslationMode.flat32 && isFlat else { return nil }
+        guard mode == TranslationMode.long || mode == TranslationMode.flat32 && isFlat, access.width >= 4 else { return nil }
         var key = Key(base: -Int(access.base), index: -1, scale: 0, segment: isFlat ? 0 : access.segment, width: access.width, page: 0)
         var at = access.displacement
         if access.isFixed {
@@ -228,12 +228,12 @@ struct ProbePlan {
             let displacement = Int64(bitPattern: instruction.displacement)
             guard abs(displacement) < 1 << 28 else { return renew(first) }
             set(first, values[Int(instruction.base)], by: displacement)
-        case .push: set(stackOperand, stack, by: -Int64(width))
+        case .push: set(stackOperand, stack, by: -Int64(instruction.operandSize))
         case .pop:
-            set(stackOperand, stack, by: Int64(width))
+            set(stackOperand, stack, by: Int64(instruction.operandSize))
             renew(first)
         case .leave:
-            set(stackOperand, values[5], by: Int64(width))
+            set(stackOperand, values[5], by: Int64(instruction.operandSize))
             renew(5)
         case .both:
             renew(first)

@@ -40,6 +40,7 @@ extension BlockTranslator {
         let width = destination.size
         let count = count(instruction)
         if keepsFlags, count != 1, flagsAreLive { return rotate(operation, count) }
+        if flagsAreLive, !keepsFlags, !buffer.definedFlags.contains(.shift) { return shiftAndSettleFlags(operation, count) }
         if flagsAreLive && (keepsFlags || count == nil) { loadFlags() }
         if destination.kind == .memory {
             let target = locate(width, .readWrite)
@@ -65,6 +66,7 @@ extension BlockTranslator {
         }
         let destination = instruction.operands[0]
         let width = destination.size
+        guard buffer.definedFlags.contains(.bitTest) else { return rotateAndSettleFlags(operation, count) }
         loadFlags()
         let free: HostRegister? = width == 4 ? .rax : nil
         let target = loaded(destination, free)
@@ -78,10 +80,35 @@ extension BlockTranslator {
         storeBack(destination, free)
     }
 
+    /// The same where BT changes more than CF.
+    private mutating func rotateAndSettleFlags(_ operation: UInt8, _ count: UInt8) {
+        let destination = instruction.operands[0]
+        let width = destination.size
+        saveFlags()
+        flags = .slot
+        let free: HostRegister? = width == 4 ? .rax : nil
+        let target = loaded(destination, free)
+        assembler.load(8, .rcx, target)
+        assembler.shift(operation, width, target, by: count)
+        storeBack(destination, free)
+        endBitTest()
+        assembler.shift(operation, width, .register(.rcx), by: 1)
+        // SETO [flags].
+        assembler.instruction(1, map: 1, 0x90, 0, .memory(Slot.flags))
+    }
+
     fileprivate mutating func shiftDouble(_ opcode: UInt8) {
         let (destination, source) = (instruction.operands[0], instruction.operands[1])
         let count = count(instruction, 2) ?? 0
         let target = loaded(destination, .rax)
+        if flagsAreLive, !buffer.definedFlags.contains(.doubleShift) {
+            return shiftAndSettleFlags(target, .rax) {
+                // The source may be the destination: a shift by 1 needs it once more as it was.
+                if $1 == nil { $0.assembler.load(8, .rcx, $0.place(source)) }
+                $0.assembler.instruction(destination.size, map: 1, opcode, HostRegister.rcx.number, $1 ?? target)
+                $0.assembler.byte($1 == nil ? count : 1)
+            }
+        }
         assembler.instruction(destination.size, map: 1, opcode, inRegister(source, .rcx).number, target)
         assembler.byte(count)
         storeBack(destination, .rax)

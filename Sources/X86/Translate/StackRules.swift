@@ -7,9 +7,9 @@ let stackRules: [(ZydisMnemonic, TranslationRule)] = [
     (ZYDIS_MNEMONIC_LEAVE, TranslationRule(accepts: acceptsStack) { $0.leave() }),
 ]
 
-/// Only operands as wide as addresses are.
-let acceptsStack: TranslationRule.Filter = { instruction, mode in
-    instruction.hasPlainOperands && instruction.operandSize == (mode == TranslationMode.long ? 8 : 4)
+/// Operands of 2 or 4 bytes, and of 8 in 64-bit code.
+private let acceptsStack: TranslationRule.Filter = { instruction, mode in
+    instruction.hasPlainOperands && (instruction.operandSize == 8) == (mode == TranslationMode.long)
 }
 
 /// To a register.
@@ -20,7 +20,7 @@ private let acceptsPop: TranslationRule.Filter = { instruction, mode in
 extension BlockTranslator {
     fileprivate mutating func push() {
         let source = instruction.operands[0]
-        let width = addressWidth
+        let width = instruction.operandSize
         if source.kind == .memory {
             let value = locate(width, .read)
             assembler.load(width, .rcx, value)
@@ -39,7 +39,7 @@ extension BlockTranslator {
 
     fileprivate mutating func pop() {
         let destination = instruction.operands[0]
-        let width = addressWidth
+        let width = instruction.operandSize
         let value = locateStack(width, at: 0, .read)
         if let register = pinned(destination) {
             assembler.load(width, register, value)
@@ -54,9 +54,10 @@ extension BlockTranslator {
 
     /// The stack pointer becomes the frame pointer, then the frame pointer is popped.
     fileprivate mutating func leave() {
-        let width = addressWidth
+        let width = instruction.operandSize
         let value = locateStack(width, at: 0, .read, base: 5)
-        assembler.address(width, .r14, HostMemory(.r15, Int32(width)))
-        assembler.load(width, .r15, value)
+        assembler.load(width, .rcx, value)
+        setStackPointer(HostMemory(.r15, Int32(width)))
+        assembler.load(width, .r15, .register(.rcx))
     }
 }

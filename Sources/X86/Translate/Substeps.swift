@@ -11,7 +11,7 @@ let executeSubstep: @convention(c) (UnsafeMutableRawPointer, UnsafeMutableRawPoi
     let limit = core.pointee.translation.limit
     let page = core.pointee.translation.page
     cpu.mergeStatus()
-    cpu.state.rip = page &+ substep.pointee.offset
+    cpu.state.rip = (page &+ substep.pointee.offset) & core.pointee.ipMask
     cpu.state.position = limit &- UInt64(bitPattern: core.pointee.translation.budget &+ substep.pointee.stepsLeft)
     core.pointee.stopAt = limit
     let before = cpu.state.position

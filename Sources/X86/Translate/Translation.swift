@@ -16,6 +16,9 @@ struct Translation {
     var heat: UInt32 = 0
     /// How often its code was dropped because a store changed the page.
     var drops: UInt32 = 0
+    /// Where in its page the block lies: the offset of its lowest byte, and how many bytes follow that (see `CodePath.range`).
+    var lowest: UInt32 = 0
+    var bytes: UInt32 = 0
     /// The next in the same bucket of the table.
     let next: UnsafeMutablePointer<Translation>?
     /// The RAM page that its instruction crosses into; -1: it lies within its page.
@@ -30,6 +33,11 @@ struct Translation {
     /// Each access to memory looks into the TLB for itself. Such code is gone to where several that share a look turn out not to lie
     /// in one page, or to need different rights.
     var isCareful: Bool { key & 8 != 0 }
+
+    /// Whether it lies in the code segment where RIP is `ip` at its start.
+    func isInCode(_ cpu: CPU, at ip: UInt64) -> Bool {
+        ((ip &- offset &+ UInt64(lowest)) & cpu.core.pointee.ipMask) &+ UInt64(bytes) &- 1 <= cpu.core.pointee.translation.codeLimit
+    }
 
     /// The key of the code at `offset` of RAM page `page`, for a `TranslationMode`.
     static func key(page: Int, offset: UInt64, mode: UInt8, isCareful: Bool) -> UInt64 {
@@ -55,14 +63,35 @@ enum TranslationMode {
     static let long: UInt8 = 2
     /// 32-bit code in a flat segment; the others are any.
     static let segmented32: UInt8 = 3
+    // From here on CS has any base and any limit, and so have the others.
+    /// 16-bit code, with a stack of 16 bits and with one of 32.
+    static let code16: UInt8 = 4
+    static let code16Stack32: UInt8 = 5
+    /// 32-bit code, with a stack of 32 bits and with one of 16.
+    static let code32: UInt8 = 6
+    static let code32Stack16: UInt8 = 7
+
+    static let count = 8
 
     /// A mode's name for people.
     static func name(_ mode: UInt8) -> String {
+        let names = [
+            "no", "flat 32-bit", "64-bit", "segmented 32-bit", "16-bit", "16-bit with a stack of 32", "32-bit with any CS",
+            "32-bit with any CS and a stack of 16",
+        ]
+        return names[Int(mode)]
+    }
+
+    /// CS is flat, so that addresses of code are linear ones.
+    static func isFlat(_ mode: UInt8) -> Bool { mode < code16 }
+    static func is16Bit(_ mode: UInt8) -> Bool { mode == code16 || mode == code16Stack32 }
+
+    /// Bytes of the stack pointer.
+    static func stackWidth(_ mode: UInt8) -> UInt8 {
         switch mode {
-        case flat32: "flat 32-bit"
-        case long: "64-bit"
-        case segmented32: "segmented 32-bit"
-        default: "mode \(mode)"
+        case long: 8
+        case code16, code32Stack16: 2
+        default: 4
         }
     }
 }
@@ -124,8 +153,10 @@ struct TranslationState {
     var trail: UnsafeMutablePointer<StateTrail.Book>?
     /// The position at which the budget ends.
     var limit: UInt64 = 0
-    /// RIP without its low 12 bits.
+    /// The RIP that the first byte of the page has whose code runs: without a base of CS, RIP without its low 12 bits.
     var page: UInt64 = 0
+    /// The last RIP that code may have in the running segment, and that it may have without being cut to 16 bits.
+    var codeLimit: UInt64 = 0
     /// The status flags where a block begins and ends: OF in bit 0, SF, ZF, AF, PF and CF as LAHF gives them in the high byte.
     var flags: UInt16 = 0
     /// Why translated code came back.
@@ -162,6 +193,15 @@ struct TranslationState {
     var substeps: UInt64 = 0
     /// How often translated code was entered.
     var entries: UInt64 = 0
+
+    /// Fills what translated code does not use where it is entered (`EngineKnobs.poison`).
+    mutating func poison() {
+        (stackPage, stackHost) = (0x5A5A_5000, 0x5A5A_5000)
+        for index in scratch.indices { scratch[index] = 0x5A5A_5A5A_5A5A_5A5A }
+        for index in anchors.indices { anchors[index] = 0x5A5A_5A5A_5A5A_5A5A }
+        // What SAHF does not take.
+        flags |= 0x2A00
+    }
 
     enum Reason: UInt8 {
         /// An instruction ended the run, and the state is complete.

@@ -8,25 +8,25 @@ struct TranslationCache {
     /// Chains of translations by key.
     private let buckets: UnsafeMutablePointer<UnsafeMutablePointer<Translation>?>
     private static let bucketCount = 1 << 16
-    private static let modeCount = 4
     /// Translations by page.
     private let pages: UnsafeMutablePointer<UnsafeMutablePointer<PageUse>?>
     /// Tables of indirect branches by mode.
     private let targets: UnsafeMutablePointer<BranchTarget>
     /// What the three tables lie in.
     private let tables: [ZeroedMemory]
-    private var pool = Pool()
+    private var pool: Pool
 
     init(_ memory: PhysicalMemory, _ knobs: EngineKnobs, tlbMask: UInt64) throws(CodeMemoryError) {
         self.memory = memory
         self.tlbMask = tlbMask
-        buffer = try CodeBuffer(byteCount: knobs.codeBytes, tlbMask: tlbMask)
+        pool = Pool(isPoisoned: knobs.poison)
+        buffer = try CodeBuffer(knobs, tlbMask: tlbMask)
         // A pointer of zeros is nil, and so is a branch target's.
         let pointer = MemoryLayout<UnsafeMutablePointer<Translation>?>.stride
         tables = [
             try ZeroedMemory(byteCount: Self.bucketCount * pointer),
             try ZeroedMemory(byteCount: memory.pageCount * pointer),
-            try ZeroedMemory(byteCount: Self.modeCount * Int(BranchTarget.count) * MemoryLayout<BranchTarget>.stride),
+            try ZeroedMemory(byteCount: TranslationMode.count * Int(BranchTarget.count) * MemoryLayout<BranchTarget>.stride),
         ]
         buckets = tables[0].bound(to: UnsafeMutablePointer<Translation>?.self)
         pages = tables[1].bound(to: UnsafeMutablePointer<PageUse>?.self)
@@ -47,7 +47,7 @@ struct TranslationCache {
         for table in tables { table.clear() }
         buffer.clear()
         pool.deallocate()
-        pool = Pool()
+        pool = Pool(isPoisoned: buffer.isPoisoned)
     }
 
     /// What is known of a key; it is noted if nothing was.
@@ -93,6 +93,8 @@ struct TranslationCache {
                     instruction: path.instructions[index], offset: path.offsets[index], stepsLeft: Int64(count - index), mode: mode))
         }
         translation.pointee.steps = UInt32(count)
+        translation.pointee.lowest = UInt32(path.range.lowerBound)
+        translation.pointee.bytes = UInt32(path.range.count)
         translation.pointee.code = buffer.memory.executable(buffer.next)
         let most = 3 * count + 2
         let arena = pool.allocate(Edge.self, count: most)
@@ -152,6 +154,7 @@ struct TranslationCache {
         var next = pages[page]
         while let use = next {
             let translation = use.pointee.translation
+            if translation.pointee.page == page, translation.pointee.steps > 0 { buffer.poison(translation) }
             if let gate = translation.pointee.gate, let exit = translation.pointee.wayOut {
                 Assembler.join(Assembler.Jump(place: gate), to: exit)
             }
@@ -180,6 +183,9 @@ struct Pool {
     private var left = 0
     /// Of all values and what is left over between them.
     private(set) var byteCount = 0
+    private let isPoisoned: Bool
+
+    init(isPoisoned: Bool) { self.isPoisoned = isPoisoned }
 
     /// Uninitialised memory for `count` values.
     mutating func allocate<T>(_ type: T.Type, count: Int = 1) -> UnsafeMutablePointer<T> {
@@ -189,6 +195,7 @@ struct Pool {
             let chunk = UnsafeMutableRawPointer.allocate(byteCount: left, alignment: 64)
             chunks.append(chunk)
             byteCount += left
+            if isPoisoned { chunk.initializeMemory(as: UInt8.self, repeating: 0xA5, count: left) }
             free = chunk
         }
         guard let place = free else { preconditionFailure("there is a chunk") }

@@ -55,7 +55,7 @@ enum TranslationRules {
 
     /// The rule for an instruction in code of a `TranslationMode`; nil: its handler is called.
     static func rule(for instruction: Instruction, mode: UInt8) -> TranslationRule? {
-        guard let rule = all[Int(instruction.mnemonic.rawValue)], instruction.addressSize >= 4, instruction.hasNearAddress,
+        guard let rule = all[Int(instruction.mnemonic.rawValue)], instruction.hasNearAddress,
             rule.accepts(instruction, mode)
         else { return nil }
         return rule
@@ -65,7 +65,7 @@ enum TranslationRules {
 extension Instruction {
     /// Its displacement, seen from the start of the page if it counts from RIP, has 32 bits.
     fileprivate var hasNearAddress: Bool {
-        if addressSize == 4 && base != 16 { return true }
+        if addressSize < 8 && base != 16 { return true }
         let value = Int64(bitPattern: displacement)
         return addressSize == 8 && value >= Int64(Int32.min) && value <= Int64(Int32.max) - 0x2000
     }

@@ -157,6 +157,7 @@ package final class Translator: Engine {
         if found.pointee.secondPage >= 0, found.pointee.steps > 0, secondPage(linear) != found.pointee.secondPage { return nil }
         // Looking for a second page may have dropped code.
         guard found.pointee.steps > 0, cpu.state.position < cpu.core.pointee.stopAt else { return nil }
+        guard TranslationMode.isFlat(mode) || found.pointee.isInCode(cpu, at: cpu.state.rip) else { return nil }
         return UInt64(found.pointee.steps) <= cpu.core.pointee.stopAt &- cpu.state.position ? found : nil
     }
 
@@ -210,10 +211,11 @@ package final class Translator: Engine {
         let budget = min(core.pointee.stopAt &- cpu.state.position, most)
         core.pointee.translation.limit = cpu.state.position &+ budget
         core.pointee.translation.budget = Int64(budget)
-        core.pointee.translation.page = linear & ~0xFFF
+        core.pointee.translation.page = (cpu.state.rip &- (linear & 0xFFF)) & core.pointee.ipMask
         core.pointee.translation.stackLimits = .zero
         cpu.splitStatus()
         core.pointee.translation.entries &+= 1
+        if knobs.poison { core.pointee.translation.poison() }
         let before = cpu.state.position
         cache.pointee.enter(core, found.pointee.code)
         defer { core.pointee.translation.steps &+= cpu.state.position &- before }
@@ -237,7 +239,7 @@ package final class Translator: Engine {
     /// Completes the state where translated code left all but the registers to be derived.
     private func complete(rip: UInt64) {
         cpu.mergeStatus()
-        cpu.state.rip = rip
+        cpu.state.rip = rip & cpu.core.pointee.ipMask
         cpu.state.position = cpu.core.pointee.translation.limit &- UInt64(bitPattern: cpu.core.pointee.translation.budget)
     }
 

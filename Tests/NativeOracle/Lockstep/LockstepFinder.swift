@@ -53,14 +53,16 @@ struct LockstepFinder {
         for at in (position &- min(position, Self.shownInstructions))...position {
             let side = try side(at: at, EngineKnobs())
             let state = side.processor.state
+            let code = state.segments[SegmentIndex.cs]
+            let linear = code.base &+ state.rip
             let bytes = (0..<UInt64(15)).map { offset in
-                side.processor.memory.read(PhysicalAddress((state.rip &+ offset) & 0x3F_FFFF & ~aliasBit(state.rip)), count: 1)[0]
+                side.processor.memory.read(PhysicalAddress((linear &+ offset) & 0x3F_FFFF & ~aliasBit(linear)), count: 1)[0]
             }
-            let mode: Mode = state.efer & EFER.lma != 0 && state.segments[SegmentIndex.cs].rights.long ? .bits64 : .bits32
+            let mode: Mode = state.efer & EFER.lma != 0 && code.rights.long ? .bits64 : code.rights.big ? .bits32 : .bits16
             let decoded = disassembler.decode(bytes, mode: mode)
             let text = decoded.map { disassembler.text(of: $0, at: state.rip) } ?? "(bad)"
-            let code = bytes.prefix(decoded?.length ?? 15).map(\.hexadecimal).joined(separator: " ")
-            lines.append("    \(at) \(LockstepComparison.hex(state.rip)) [\(code)] \(text)  flags \(LockstepComparison.hex(state.rflags))")
+            let shown = bytes.prefix(decoded?.length ?? 15).map(\.hexadecimal).joined(separator: " ")
+            lines.append("    \(at) \(LockstepComparison.hex(state.rip)) [\(shown)] \(text)  flags \(LockstepComparison.hex(state.rflags))")
         }
         return lines
     }

@@ -96,7 +96,7 @@ package final class LockstepRun {
         knobs.flushInterval = random.pick([0, 0, 0, 4_999])
         knobs.blockSlots = random.pick([64, 1 << 12])
         knobs.arenaInstructions = random.pick([256, 1 << 14])
-        knobs.poison = true
+        knobs.poison = random.chance(50)
         return knobs
     }
 }

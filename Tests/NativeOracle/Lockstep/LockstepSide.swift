@@ -25,7 +25,7 @@ final class LockstepSide {
             write(UInt64(range.lowerBound), Array(background[start..<start + range.count]))
             start += range.count
         }
-        for part in ProgramKernel(program.kind.kernel).structures(entry: program.entry, actions: program.actions) + program.parts {
+        for part in ProgramKernel(program.kind).structures(entry: program.entry, actions: program.actions) + program.parts {
             write(part.address, part.bytes)
         }
         processor.interruptLine = false

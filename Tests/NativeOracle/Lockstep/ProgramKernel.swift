@@ -3,6 +3,7 @@ import X86
 /// The system level under random programs: a `UserModeKernel` whose handlers let the program go on. A fault is skipped with its
 /// instruction, a page that is not present is made so, and each external interrupt does what the program's author thought of.
 struct ProgramKernel {
+    let kind: ProgramKind
     private let kernel: UserModeKernel
     private let isLong: Bool
     /// Bytes of a stack slot.
@@ -21,21 +22,28 @@ struct ProgramKernel {
 
     static let actionCount = 16
 
-    init(_ kind: UserModeKernel.Kind) {
-        kernel = UserModeKernel(kind: kind)
-        isLong = kind == .long
+    init(_ kind: ProgramKind) {
+        self.kind = kind
+        kernel = UserModeKernel(kind: kind.kernel)
+        isLong = kind.kernel == .long
     }
+
+    /// The segments that the program may use besides the sandbox's, all of level 3: based at 8000H, expand-down from 10000H up, and
+    /// code of 64 KiB based at 10000H.
+    static let segments: [(selector: UInt16, descriptor: UInt64)] = [
+        (0x73, 0x00CF_F300_8000_FFFF), (0x7B, 0x0040_F700_0000_FFFF), (0x83, 0x0040_FB01_0000_FFFF),
+    ]
 
     /// Everything that stands in memory, apart from the program.
     func structures(entry: UInt64, actions: [Action]) -> [(address: UInt64, bytes: [UInt8])] {
+        if kind == .real { return realStructures(entry: entry, actions: actions) }
         var parts = kernel.structures.map { ($0.address.rawValue, $0.bytes) }
         parts.append((UserModeKernel.handlers, (0..<256).flatMap(stub)))
         let (code, places) = handlers(entry: entry, actions: actions)
         parts.append((ProgramMap.handlers, code))
         parts.append((ProgramMap.handlerData, [UInt8](repeating: 0, count: 0x40) + places.flatMap { CodeWriter.little($0, Int(slot)) }))
         parts += pageTableEntries
-        // Two more segments at level 3, 32 bits: based at 8000H, and expand-down from 10000H up.
-        parts.append((UserModeKernel.gdt + 0x70, CodeWriter.little(0x00CF_F300_8000_FFFF, 8) + CodeWriter.little(0x0040_F700_0000_FFFF, 8)))
+        for (selector, descriptor) in Self.segments { parts.append((UserModeKernel.gdt + UInt64(selector & ~7), CodeWriter.little(descriptor, 8))) }
         return parts
     }
 
@@ -50,8 +58,8 @@ struct ProgramKernel {
             map(low, page + ProgramMap.userAlias, page, user)
             map(high, page + ProgramMap.supervisorAlias, page, supervisor)
         }
-        map(low, ProgramMap.counters, ProgramMap.counters, user)
-        map(low, ProgramMap.jumpTables, ProgramMap.jumpTables, readOnly)
+        map(low, kind.counters, kind.counters, user)
+        map(low, kind.jumpTables, kind.jumpTables, readOnly)
         for page in stride(from: ProgramMap.lengths, to: ProgramMap.lengths + ProgramMap.codeBytes, by: 0x1000) { map(low, page, page, supervisor) }
         for page in [low, ProgramMap.handlers, ProgramMap.handlerData] { map(high, page, page, supervisor) }
         return parts
@@ -66,8 +74,7 @@ struct ProgramKernel {
         var code = CodeWriter(at: UserModeKernel.handlers + 16 * UInt64(vector))
         if !hasCode { code.put(0x6A, 0) }
         code.put(0x6A, UInt8(vector))
-        code.put([0xE9], 0)
-        code.aim(at: code.bytes.count - 4, ProgramMap.handlers)
+        code.aim(at: code.putBranch([0xE9]), ProgramMap.handlers)
         return code.bytes + [UInt8](repeating: 0xCC, count: 16 - code.bytes.count)
     }
 
@@ -77,15 +84,14 @@ struct ProgramKernel {
         func wide(_ bytes: UInt8...) -> [UInt8] { isLong ? [0x48] + bytes : bytes }
         let vector = 2 * slot, ip = 4 * slot, flags = 6 * slot, counter = ProgramMap.handlerData
         var toDone: [Int] = [], toSkip: [Int] = []
-        func branch(_ opcode: [UInt8]) -> Int {
-            code.put(opcode, 0)
-            return code.bytes.count - 4
-        }
+        func branch(_ opcode: [UInt8]) -> Int { code.putBranch(opcode) }
+        // Through SS, which is the kernel's, as the other segments may not be.
+        func ownData(_ bytes: [UInt8]) -> [UInt8] { [0x36] + bytes }
         func arrive(_ places: Int...) { for place in places { code.aim(at: place, code.here) } }
         code.put(0x50)
         code.put(0x51)
         // inc dword [counter]; mov eax,[vector]
-        code.put([0xFF, 0x04, 0x25], counter)
+        code.put(ownData([0xFF, 0x04, 0x25]), counter)
         code.put(0x8B, 0x44, 0x24, vector)
         code.put(0x83, 0xF8, ProgramMap.interruptVector)
         let toInterrupt = branch([0x0F, 0x84])
@@ -108,15 +114,15 @@ struct ProgramKernel {
         var toInside: [Int] = []
         for base in [ProgramMap.code, ProgramMap.code + ProgramMap.userAlias] {
             code.put(wide(0x89, 0xC1))
-            code.put(wide(0x81, 0xE9), base)
+            code.put(wide(0x81, 0xE9), base - kind.codeBase)
             code.put(wide(0x81, 0xF9), ProgramMap.codeBytes)
             toInside.append(branch([0x0F, 0x82]))
         }
-        code.put(wide(0xC7, 0x44, 0x24, ip), entry)
+        code.put(wide(0xC7, 0x44, 0x24, ip), entry - kind.codeBase)
         toDone.append(branch([0xE9]))
         for place in toInside { arrive(place) }
         // movzx ecx,byte [ecx+lengths]; add [ip],rcx
-        code.put([0x0F, 0xB6, 0x89], ProgramMap.lengths)
+        code.put(ownData([0x0F, 0xB6, 0x89]), ProgramMap.lengths)
         code.put(wide(0x01, 0x4C, 0x24, ip))
         toDone.append(branch([0xE9]))
 
@@ -127,26 +133,26 @@ struct ProgramKernel {
         code.put(wide(0xC1, 0xE9, 12))
         code.put(wide(0x81, 0xF9), 0x60)
         toSkip.append(branch([0x0F, 0x83]))
-        code.put([0xF6, 0x04, 0xCD], low, then: [1])
+        code.put(ownData([0xF6, 0x04, 0xCD]), low, then: [1])
         toSkip.append(branch([0x0F, 0x85]))
-        code.put([0x83, 0x3C, 0xCD], low, then: [0])
+        code.put(ownData([0x83, 0x3C, 0xCD]), low, then: [0])
         toSkip.append(branch([0x0F, 0x84]))
-        code.put([0x80, 0x0C, 0xCD], low, then: [1])
+        code.put(ownData([0x80, 0x0C, 0xCD]), low, then: [1])
         toDone.append(branch([0xE9]))
 
         // Interrupts: one action after the other.
         arrive(toInterrupt)
-        code.put([0x8B, 0x0C, 0x25], counter + 8)
-        code.put([0xFF, 0x04, 0x25], counter + 8)
+        code.put(ownData([0x8B, 0x0C, 0x25]), counter + 8)
+        code.put(ownData([0xFF, 0x04, 0x25]), counter + 8)
         code.put(0x83, 0xE1, UInt8(Self.actionCount - 1))
-        code.put([0xFF, 0x24, isLong ? 0xCD : 0x8D], counter + 0x40)
+        code.put(ownData([0xFF, 0x24, isLong ? 0xCD : 0x8D]), counter + 0x40)
         var places: [UInt64] = []
         for action in actions {
             places.append(code.here)
             switch action {
-            case .xorEntry(let page, let byte, let value): code.put([0x80, 0x34, 0x25], low + 8 * page + byte, then: [value])
-            case .andEntry(let page, let value): code.put([0x80, 0x24, 0x25], low + 8 * page, then: [value])
-            case .xorCode(let address, let value): code.put([0x80, 0x34, 0x25], address + ProgramMap.supervisorAlias, then: [value])
+            case .xorEntry(let page, let byte, let value): code.put(ownData([0x80, 0x34, 0x25]), low + 8 * page + byte, then: [value])
+            case .andEntry(let page, let value): code.put(ownData([0x80, 0x24, 0x25]), low + 8 * page, then: [value])
+            case .xorCode(let address, let value): code.put(ownData([0x80, 0x34, 0x25]), address + ProgramMap.supervisorAlias, then: [value])
             case .reloadCR3:
                 code.put(0x0F, 0x20, 0xD8)
                 code.put(0x0F, 0x22, 0xD8)

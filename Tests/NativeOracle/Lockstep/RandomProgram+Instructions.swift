@@ -24,7 +24,7 @@ extension RandomProgram {
             item = random.pick(generators).item(random.below(1 << 30))
             // At the end of the generator's page instructions are cut.
         } while !(item.disassembly.map { isUsable($0) && $0.length == item.trial.bytes.count } ?? random.chance(3))
-        guard let disassembly = item.disassembly else { return code.put(item.trial.bytes) }
+        guard let disassembly = item.disassembly else { return code.putPlain(item.trial.bytes) }
         var trial = item.trial
         if random.chance(75) { loadRegisters(of: disassembly, trial) }
         let field = disassembly.instruction.raw.disp
@@ -33,7 +33,7 @@ extension RandomProgram {
             let moved = old &+ trial.registers.rip &- code.here
             trial.bytes.replaceSubrange(Int(field.offset)..<Int(field.offset) + 4, with: CodeWriter.little(moved, 4))
         }
-        code.put(trial.bytes)
+        code.putPlain(trial.bytes)
     }
 
     private func isRelative(_ disassembly: Disassembly) -> Bool {
@@ -51,6 +51,7 @@ extension RandomProgram {
             return false
         default: break
         }
+        if kind.isRealAddressed, loadsSegment(disassembly) { return false }
         if kind.isSupervisor {
             switch disassembly.isaSet {
             case ZYDIS_ISA_SET_I286REAL, ZYDIS_ISA_SET_I286PROTECTED, ZYDIS_ISA_SET_I486REAL, ZYDIS_ISA_SET_PENTIUMREAL: return false
@@ -62,6 +63,15 @@ extension RandomProgram {
             }
         }
         return !writesStackPointer(disassembly)
+    }
+
+    /// Any selector would do: the program would be lost.
+    private func loadsSegment(_ disassembly: Disassembly) -> Bool {
+        (0..<disassembly.operandCount).contains {
+            let operand = disassembly.operand($0)
+            return operand.type == ZYDIS_OPERAND_TYPE_REGISTER && operand.actions & 0xA != 0
+                && ZydisRegisterGetClass(operand.reg.value) == ZYDIS_REGCLASS_SEGMENT
+        }
     }
 
     private func touchesSystemRegister(_ disassembly: Disassembly) -> Bool {
@@ -103,8 +113,8 @@ extension RandomProgram {
                     let size = max(2, Int(operand.size) / 8)
                     value = value &+ 0x1_1000 &- UInt64(1 + random.below(size - 1)) &- setup.linearAddress(of: operand)
                 }
-                if random.chance(6) { value &+= ProgramMap.userAlias }
-                values[number] = value &- base(segment(operand.mem.segment))
+                if random.chance(6), !code.isNarrow { value &+= ProgramMap.userAlias }
+                values[number] = value &+ trial.mode.segmentBase &- base(segment(operand.mem.segment))
             }
         }
         if disassembly.instruction.meta.category == ZYDIS_CATEGORY_STRINGOP { values[1] = trial.registers.gpr[1] & (random.chance(90) ? 31 : 0x3FF) }
@@ -152,27 +162,29 @@ extension RandomProgram {
         case 3:
             // pushf; pop reg
             let target = register()
-            code.put(0x9C)
-            code.put((target >= 8 ? [0x41] : []) + [0x58 | target & 7])
+            let isWide = random.chance(50)
+            put([0x9C], isWide: isWide)
+            put((target >= 8 ? [0x41] : []) + [0x58 | target & 7], isWide: isWide)
         case 4: code.put(0x9F)
         case 5: code.put(registers([random.chance(50) ? 0x11 : 0x19], register(), register(), wide: wide))
         case 6:
             code.put([0x0F, 0x40 | condition, 0x04 | (register() & 7) << 3, 0x25], data(0x1_0000 + UInt64(random.below(0x1FF8))))
-        default: code.put(0x70 | condition, 0)
+        default: put([0x70 | condition, 0], isWide: random.chance(30))
         }
     }
 
     private mutating func writePushAndPop() {
         let source = register()
         let wide = isLong && random.chance(30)
-        code.put((source >= 8 ? [0x41] : []) + [0x50 | source & 7])
+        let isWide = random.chance(40)
+        put((source >= 8 ? [0x41] : []) + [0x50 | source & 7], isWide: isWide)
         for _ in 0..<random.below(3) { code.put(registers([random.pick([0x01, 0x29, 0x31, 0x85, 0x39, 0x89])], register(), register(), wide: wide)) }
         let target = register()
         // pop reg, pop [memory], or lea sp,[sp+slot]
         switch random.below(4) {
-        case 0: code.put([0x8F, 0x04, 0x25], data(0x1_0000 + UInt64(random.below(0x1FF8))))
-        case 1: code.put(isLong ? [0x48, 0x8D, 0x64, 0x24, 8] : [0x8D, 0x64, 0x24, 4])
-        default: code.put((target >= 8 ? [0x41] : []) + [0x58 | target & 7])
+        case 0: put([0x8F, 0x04, 0x25] + CodeWriter.little(data(0x1_0000 + UInt64(random.below(0x1FF8))), 4), isWide: isWide)
+        case 1: code.put(isLong ? [0x48, 0x8D, 0x64, 0x24, 8] : [0x8D, 0x64, 0x24, code.isNarrow && !isWide ? 2 : 4])
+        default: put((target >= 8 ? [0x41] : []) + [0x58 | target & 7], isWide: isWide)
         }
     }
 
@@ -182,18 +194,19 @@ extension RandomProgram {
         if random.chance(3) { mask |= 0x4_0000 }
         if random.chance(3) { mask |= 0x100 }
         if random.chance(30) { return code.put(0x9E) }
-        let keep: UInt64 = kind.isSupervisor ? 0x200 : 0
+        let keep = kind.interruptFlag
         code.put([0x25], mask)
         if keep != 0 { code.put([0x0D], keep) }
-        code.put(0x50)
-        code.put(0x9D)
+        let isWide = random.chance(50)
+        put([0x50], isWide: isWide)
+        put([0x9D], isWide: isWide)
     }
 
     /// ALU operations of registers, and of memory off a register that stays for some instructions.
     private mutating func writeArithmetic() {
         let wide = isLong && random.chance(50)
         let operation = UInt8(random.below(8)) << 3
-        if random.chance(40) { return code.put(registers([operation | 1], register(), register(), wide: wide)) }
+        if random.chance(40) { return put(registers([operation | 1], register(), register(), wide: wide), isWide: random.chance(50)) }
         let base = random.pick(isLong ? [3, 6, 7, 8, 10, 15] : [3, 6, 7])
         load(base, 0x1_0000 + UInt64(random.below(0x1F00)) &- self.base(SegmentIndex.ds))
         for _ in 0..<1 + random.below(4) {

@@ -10,6 +10,8 @@ struct RandomProgram {
     let generators: [Generator]
     /// DS, ES and SS, where they are not as usual.
     let selectors: (ds: UInt16, es: UInt16, ss: UInt16)?
+    /// In 16-bit code calls push, and returns pop, 32 bits.
+    private var callsAreWide = false
     private(set) var actions: [ProgramKernel.Action] = []
     private var functions: [UInt64] = []
     private var tables: [UInt64] = []
@@ -31,9 +33,15 @@ struct RandomProgram {
         generators = [.integer, .integer, .integer, .integer, .integer, .integer, .vector, .x87].map {
             Generator(mode: kind.mode, seed: seed, repertoire: $0)
         }
-        code = CodeWriter(at: ProgramMap.code + UInt64(random.below(0x1000)))
+        code = CodeWriter(at: ProgramMap.code + UInt64(random.below(0x1000)), isNarrow: kind.mode == .bits16)
         let choices: [UInt16] = [0x0F, 0x73, 0x73, 0x7B]
-        selectors = kind == .segmented ? (random.pick(choices), random.pick(choices), random.pick([0x0F, 0x73])) : nil
+        switch kind {
+        case .segmented: selectors = (random.pick(choices), random.pick(choices), random.pick([0x0F, 0x73]))
+        case .based: selectors = (0x0F, 0x0F, random.pick([0x0F, 0x1F]))
+        case .legacy16, .compatibility16: selectors = (0x1F, 0x1F, random.pick([0x0F, 0x1F, 0x1F]))
+        default: selectors = nil
+        }
+        callsAreWide = kind.mode == .bits16 && random.chance(25)
         write()
     }
 
@@ -42,9 +50,13 @@ struct RandomProgram {
 
     /// What has to be taken away from a linear address for an offset in a segment.
     func base(_ segment: Int) -> UInt64 {
-        guard let selectors else { return 0 }
+        guard let selectors else { return kind.dataBase }
         let selector = segment == SegmentIndex.ss ? selectors.ss : segment == SegmentIndex.es ? selectors.es : selectors.ds
-        return selector == 0x73 ? 0x8000 : 0
+        switch selector {
+        case 0x73: return 0x8000
+        case 0x1F: return 0x1_0000
+        default: return 0
+        }
     }
 
     /// The offset of a linear address in DS, as four bytes.
@@ -67,10 +79,10 @@ struct RandomProgram {
         }
         precondition(code.here <= ProgramMap.code + ProgramMap.codeBytes, "the program fits its pages")
         for call in calls { code.aim(at: call.place, functions[call.function]) }
-        for call in tableCalls { tables[call.slot] = functions[call.function] }
+        for call in tableCalls { tables[call.slot] = offset(functions[call.function]) }
         for store in stores {
             let target = pickPatchable(near: store.place) + store.into
-            let alias = random.chance(25) ? ProgramMap.userAlias : 0
+            let alias = random.chance(25) && !code.isNarrow ? ProgramMap.userAlias : 0
             code.patch(at: store.place, data(code.start + UInt64(target) + alias))
         }
         actions = (0..<ProgramKernel.actionCount).map { _ in action() }
@@ -100,19 +112,21 @@ struct RandomProgram {
 
     private mutating func writeEntry() {
         code.put([0xBC], ProgramMap.stackTop &- base(SegmentIndex.ss))
-        let flat = UInt16(kind.isSupervisor ? Sandbox.kernelData : 0x0F)
+        let usual: UInt16 = kind.isRealAddressed ? UInt16(kind.dataBase >> 4) : kind.isSupervisor ? Sandbox.kernelData : 0x0F
         if !isLong {
-            for (register, selector): (UInt8, UInt16) in [(0xD8, selectors?.ds ?? flat), (0xC0, selectors?.es ?? flat)] { load(register, selector) }
+            for (register, selector): (UInt8, UInt16) in [(0xD8, selectors?.ds ?? usual), (0xC0, selectors?.es ?? usual)] { load(register, selector) }
         }
-        // FS and GS have bases and, outside 64-bit mode, limits.
-        load(0xE0, 0x27)
-        load(0xE8, 0x2F)
+        // FS and GS have bases and, where they can, limits.
+        load(0xE0, kind.isRealAddressed ? 0x1080 : 0x27)
+        load(0xE8, kind.isRealAddressed ? 0x1100 : 0x2F)
         if kind.isSupervisor { code.put(0xFB) }
         writePatchable()
         for _ in 0..<3 { call(random.below(Self.functionCount)) }
-        code.put([0xE9], 0)
-        code.aim(at: code.bytes.count - 4, entry)
+        code.aim(at: code.putBranch([0xE9]), entry)
     }
+
+    /// The offset of a linear address in CS.
+    private func offset(_ linear: UInt64) -> UInt64 { linear - kind.codeBase }
 
     private mutating func load(_ modRM: UInt8, _ selector: UInt16) {
         code.put([0xB8], UInt64(selector))
@@ -120,8 +134,7 @@ struct RandomProgram {
     }
 
     private mutating func call(_ function: Int) {
-        code.put([0xE8], 0)
-        calls.append((code.bytes.count - 4, function))
+        calls.append((code.putBranch([0xE8], isWide: callsAreWide), function))
     }
 
     private mutating func writeFunction(_ index: Int) {
@@ -133,7 +146,7 @@ struct RandomProgram {
         for block in 0..<blocks {
             starts.append(code.here)
             if random.chance(35), counterCount < 400 {
-                let counter = ProgramMap.counters + 8 * UInt64(counterCount)
+                let counter = kind.counters + 8 * UInt64(counterCount)
                 counterCount += 1
                 code.put([0xC7, 0x04, 0x25], data(counter), then: CodeWriter.little(UInt64(1 + random.below(random.chance(20) ? 200 : 12)), 4))
                 loops.append((code.here, counter, min(blocks - 1, block + random.below(2))))
@@ -142,27 +155,25 @@ struct RandomProgram {
             while let loop = loops.last, loop.last == block {
                 // sub dword [counter],1; jg head
                 code.put([0x83, 0x2C, 0x25], data(loop.counter), then: [1])
-                code.put([0x0F, 0x8F], 0)
-                code.aim(at: code.bytes.count - 4, loop.head)
+                code.aim(at: code.putBranch([0x0F, 0x8F]), loop.head)
                 loops.removeLast()
             }
             let later = { (random: inout RandomNumbers) in block + 1 + random.below(blocks - block) }
             switch random.below(10) {
             case 0...3:
-                code.put([0x0F, 0x80 | UInt8(random.below(16))], 0)
-                forward.append((code.bytes.count - 4, later(&random), false))
+                forward.append((code.putBranch([0x0F, 0x80 | UInt8(random.below(16))]), later(&random), false))
             case 4 where index + 1 < Self.functionCount:
                 call(index + 1 + random.below(Self.functionCount - index - 1))
             case 5 where index + 1 < Self.functionCount:
                 // call [table]
                 tableCalls.append((tables.count, index + 1 + random.below(Self.functionCount - index - 1)))
-                code.put([0xFF, 0x14, 0x25], data(tableSlot(tables.count)))
+                put([0xFF, 0x14, 0x25] + CodeWriter.little(data(tableSlot(tables.count)), 4), isWide: callsAreWide)
                 tables.append(0)
             case 6 where tables.count < 300:
                 // and reg,3; jmp [table+reg]
                 let register = UInt8(random.pick([0, 1, 2, 3, 6, 7]))
                 code.put(0x83, 0xE0 | register, 3)
-                code.put([0xFF, 0x24, (isLong ? 0xC5 : 0x85) | register << 3], data(tableSlot(tables.count)))
+                put([0xFF, 0x24, (isLong ? 0xC5 : 0x85) | register << 3] + CodeWriter.little(data(tableSlot(tables.count)), 4), isWide: random.chance(50))
                 for _ in 0..<4 {
                     forward.append((tables.count, later(&random), true))
                     tables.append(0)
@@ -172,27 +183,29 @@ struct RandomProgram {
                 let register = UInt8(random.pick(isLong ? [0, 1, 3, 6, 7, 8, 10, 11, 13, 14, 15] : [0, 1, 2, 3, 6, 7]))
                 code.put((register >= 8 ? [0x41] : []) + [0xB8 | register & 7], 0)
                 forward.append((-code.bytes.count, later(&random), false))
-                code.put((register >= 8 ? [0x41] : []) + [0xFF, 0xE0 | register & 7])
+                put((register >= 8 ? [0x41] : []) + [0xFF, 0xE0 | register & 7], isWide: random.chance(50))
             case 8:
-                code.put([0xE9], 0)
-                forward.append((code.bytes.count - 4, later(&random), false))
+                forward.append((code.putBranch([0xE9], isWide: random.chance(20)), later(&random), false))
             default: break
             }
         }
         starts.append(code.here)
-        code.put(random.chance(20) ? [0xC2, 0, 0] : [0xC3])
+        put(random.chance(20) ? [0xC2, 0, 0] : [0xC3], isWide: callsAreWide)
         for branch in forward {
             if branch.isTable {
-                tables[branch.place] = starts[branch.block]
+                tables[branch.place] = offset(starts[branch.block])
             } else if branch.place < 0 {
-                code.patch(at: -branch.place - 4, starts[branch.block])
+                code.patch(at: -branch.place - 4, offset(starts[branch.block]))
             } else {
                 code.aim(at: branch.place, starts[branch.block])
             }
         }
     }
 
-    private func tableSlot(_ index: Int) -> UInt64 { ProgramMap.jumpTables + UInt64(isLong ? 8 : 4) * UInt64(index) }
+    /// An instruction with 32-bit addresses. `isWide`: in 16-bit code with 32-bit operands.
+    mutating func put(_ instruction: [UInt8], isWide: Bool) { if isWide { code.put(instruction) } else { code.putNarrow(instruction) } }
+
+    private func tableSlot(_ index: Int) -> UInt64 { kind.jumpTables + UInt64(isLong ? 8 : 4) * UInt64(index) }
 
     // MARK: Self-modification
 
@@ -232,7 +245,7 @@ struct RandomProgram {
         }
         return [
             (code.start, code.bytes), (ProgramMap.lengths, lengths),
-            (ProgramMap.jumpTables, tables.flatMap { CodeWriter.little($0, isLong ? 8 : 4) }),
+            (kind.jumpTables, tables.flatMap { CodeWriter.little($0, isLong ? 8 : 4) }),
         ]
     }
 
@@ -246,14 +259,40 @@ struct RandomProgram {
         var trial = Trial(mode: kind.mode, bytes: [])
         var random = RandomNumbers(seed: seed)
         for index in 0..<16 where index != 4 { trial.registers.gpr[index] = isLong ? random.operand() : random.operand() & 0xFFFF_FFFF }
-        if kind.isSupervisor {
+        if kind.isSupervisor, kind != .real {
             trial.system = [SystemField(name: "cpl", value: 0)]
             trial.registers.cs = isLong ? Sandbox.kernelCode64 : Sandbox.kernelCode32
             for path in [\Registers.ss, \.ds, \.es] { trial.registers[keyPath: path] = Sandbox.kernelData }
         }
         if let selectors { (trial.registers.ds, trial.registers.es, trial.registers.ss) = selectors }
-        trial.registers.rip = entry
-        trial.registers.gpr[4] = ProgramMap.stackTop
-        return UserModeKernel(kind: kind.kernel).state(for: trial)
+        if kind == .based { trial.registers.cs = 0x83 }
+        trial.registers.rip = offset(entry)
+        trial.registers.gpr[4] = ProgramMap.stackTop - base(SegmentIndex.ss)
+        var state = UserModeKernel(kind: kind.kernel).state(for: trial)
+        for index in 0..<6 {
+            let selector = state.segments[index].selector
+            guard let known = ProgramKernel.segments.first(where: { $0.selector == selector }) else { continue }
+            state.segments[index] = UserModeKernel.segment(selector, known.descriptor)
+        }
+        if kind.isRealAddressed { enterRealAddressed(&state) }
+        return state
+    }
+
+    /// Virtual-8086 mode, in which the program may change IF, or real mode.
+    private func enterRealAddressed(_ state: inout State) {
+        let isReal = kind == .real
+        for index in 0..<6 {
+            state.segments[index] = isReal ? .real(UInt16(kind.dataBase >> 4)) : .real(UInt16(kind.dataBase >> 4), rights: .virtual8086)
+        }
+        guard isReal else {
+            state.rflags |= Flag.vm | Flag.iopl
+            state.cpl = 3
+            return
+        }
+        state.segments[SegmentIndex.cs].rights = .realCode
+        state.cpl = 0
+        state.cr0 = CR0.et | CR0.ne | CR0.mp
+        state.efer = 0
+        state.idtr = TableRegister(base: 0, limit: 0x3FF)
     }
 }
