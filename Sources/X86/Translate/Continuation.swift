@@ -4,19 +4,21 @@ extension CPU {
     /// be left. `mode`: of the code that runs.
     func continuation(limit: UInt64, mode: UInt8) -> UInt {
         let core = core
+        // What is due at the boundary comes before the fetch, which sets accessed bits.
         guard let running = core.pointee.translation.targets, core.pointee.translationMode != TranslationMode.none,
-            TranslationMode.isFlat(core.pointee.translationMode)
+            TranslationMode.isFlat(core.pointee.translationMode), !core.pointee.attention, state.position < limit, core.pointee.droppedPageCount == 0, !needsBoundaryWork,
+            state.rflags & Flag.rf == 0, state.fpu.mxcsr & MXCSR.masks == MXCSR.masks
         else { return 0 }
         let linear = (core.pointee.segmentCache[unchecked: SegmentIndex.cs].base &+ state.rip) & core.pointee.linearMask
         let entry = core.pointee.tlb + Int(truncatingIfNeeded: linear &>> 12 & core.pointee.tlbMask)
         if entry.pointee.execute != linear & ~0xFFF {
-            guard state.position < limit, !is64Bit || isCanonical(linear) else { return 0 }
+            guard !is64Bit || isCanonical(linear) else { return 0 }
             do throws(Fault) { _ = try translatePage(linear, .execute, as: privilege) } catch { return 0 }
         }
         let distance = (Int(core.pointee.translationMode) - Int(mode)) * Int(BranchTarget.count)
         let known = running + distance + BranchTarget.index(linear)
-        guard !core.pointee.attention, state.position < limit, core.pointee.droppedPageCount == 0, !needsBoundaryWork,
-            state.rflags & Flag.rf == 0, state.fpu.mxcsr & MXCSR.masks == MXCSR.masks,
+        // The walk may have dropped code.
+        guard !core.pointee.attention, core.pointee.droppedPageCount == 0,
             known.pointee.rip == linear, entry.pointee.execute == linear & ~0xFFF, entry.pointee.host == known.pointee.host,
             let target = known.pointee.target, target.pointee.steps > 0
         else { return 0 }
