@@ -1,6 +1,7 @@
 import Glibc
 import NativeOracle
 import Testing
+import X86
 
 /// Random instructions on the host's CPU and on the interpreter.
 @Suite("The interpreter against the host's CPU")
