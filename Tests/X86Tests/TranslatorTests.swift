@@ -175,6 +175,19 @@ struct TranslatorTests {
         }
     }
 
+    @Test("a fault behind STI that ends the run leaves the shadow as it was")
+    func faultInShadow() throws {
+        // sti; mov eax,[rax]: not canonical, and nobody catches it
+        try expectSame(3, "") {
+            let guest = try GateGuest(mode: 64, code: [0xFB, 0x8B, 0x00])
+            guest.change {
+                $0.idtr = TableRegister(base: GateGuest.idt, limit: 0)
+                $0.gpr[GPR.rax] = 1 << 63
+            }
+            return guest
+        }
+    }
+
     @Test("flags that are defined here are not the host's")
     func flags() throws {
         // bsf dx,sp; bsr di,ax; rol r8,8; ror al,11; rol edx,cl; bsf of a register that is negative

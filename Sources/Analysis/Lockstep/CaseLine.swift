@@ -45,7 +45,7 @@ package struct CaseLine {
         }
         for flag in Self.flags where state.rflags & flag.bit != 0 { line += " \(flag.name)=1" }
         if !operands.vectors.isEmpty, state.fpu.mxcsr != 0x1F80 { line += " mxcsr=0x" + String(state.fpu.mxcsr, radix: 16) }
-        for number in operands.vectors.sorted() {
+        for number in operands.vectors {
             line += " xmm\(number)=0x" + [state.fpu.xmm[2 * number + 1], state.fpu.xmm[2 * number]].map { Self.hexadecimal($0, digits: 16) }.joined()
         }
         self.text = line + memory + " =>"

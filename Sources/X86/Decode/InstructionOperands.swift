@@ -19,10 +19,12 @@ package struct InstructionOperands: Sendable {
         package let count: Int
     }
 
-    /// General registers by number, those of addresses too, without the stack pointer.
-    package fileprivate(set) var general: Set<Int> = []
-    /// XMM registers by number.
-    package fileprivate(set) var vectors: Set<Int> = []
+    /// General registers by number, ascending, those of addresses too, without the stack pointer.
+    package var general: [Int] { Self.numbers(generalBits) }
+    /// XMM registers by number, ascending.
+    package var vectors: [Int] { Self.numbers(vectorBits) }
+    fileprivate var generalBits: UInt32 = 0
+    fileprivate var vectorBits: UInt32 = 0
     /// x87 or MMX registers belong to it.
     package fileprivate(set) var usesStack = false
     /// The one that is written out.
@@ -30,6 +32,9 @@ package struct InstructionOperands: Sendable {
     /// It reads or writes memory that it does not write out, as PUSH does.
     package fileprivate(set) var hasHiddenMemory = false
     package fileprivate(set) var length = 0
+
+    /// The numbers of the bits that are set.
+    private static func numbers(_ bits: UInt32) -> [Int] { (0..<32).filter { bits >> UInt32($0) & 1 != 0 } }
 }
 
 extension Disassembler {
@@ -60,8 +65,8 @@ extension InstructionOperands {
         switch ZydisRegisterGetClass(register) {
         case ZYDIS_REGCLASS_GPR8, ZYDIS_REGCLASS_GPR16, ZYDIS_REGCLASS_GPR32, ZYDIS_REGCLASS_GPR64:
             let number = Self.number(register)
-            if number != GPR.rsp { general.insert(number) }
-        case ZYDIS_REGCLASS_XMM: vectors.insert(Int(ZydisRegisterGetId(register)))
+            if number != GPR.rsp { generalBits |= 1 << UInt32(number) }
+        case ZYDIS_REGCLASS_XMM: vectorBits |= 1 << UInt32(ZydisRegisterGetId(register))
         case ZYDIS_REGCLASS_X87, ZYDIS_REGCLASS_MMX: usesStack = true
         default: break
         }

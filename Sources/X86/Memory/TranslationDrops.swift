@@ -1,5 +1,3 @@
-import Glibc
-
 /// What becomes of cached translations when page tables change: those that a change may concern are dropped, so that all behave as
 /// if there were no cache (ruling R7).
 ///
@@ -112,7 +110,9 @@ extension CPU {
             let (before, now) = (memory.pointer(page: pages.0), memory.pointer(page: pages.1))
             // Of 512 entries the second half, of 1,024 the last quarter.
             let high = isLongMode ? 2048 : 3072
-            let differs = memcmp(before + high, now + high, 4096 - high) != 0
+            let differs = stride(from: high, to: 4096, by: 8).contains {
+                before.load(fromByteOffset: $0, as: UInt64.self) != now.load(fromByteOffset: $0, as: UInt64.self)
+            }
             if isLongMode {
                 forgetEntries(highToo: differs) {
                     let offset = Int(truncatingIfNeeded: $0 &>> 39 & 0x1FF) * 8

@@ -49,6 +49,12 @@ extension CPU {
         core.pointee.stopAt = state.position &+ 1
         let status = instruction.pointee.handler(core, instruction)
         core.pointee.previousShadow = .none
+        if status == Retire.fault || status == Retire.unimplemented {
+            // Nothing was done: a step of its own does it again, and sees to what is left where the fault ends the run.
+            state.shadow = .sti
+            leaveBlock()
+            return false
+        }
         noteStep(next, status)
         return status == Retire.next || status == Retire.branched
     }
