@@ -22,7 +22,7 @@ extension UnsafeMutablePointer<Block> {
 /// Blocks, found by the physical address of their first byte and the code's width.
 ///
 /// A block ends behind an unconditional transfer, at 64 instructions, or before an instruction that crosses into the next page:
-/// those are decoded anew each time. A store to code raises the page's generation, which makes its blocks unfindable (ruling R9).
+/// those are in `CrossingCache`. A store to code raises the page's generation, which makes its blocks unfindable (ruling R9).
 struct BlockCache {
     static let longestBlock = 64
 
