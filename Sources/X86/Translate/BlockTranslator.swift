@@ -39,6 +39,8 @@ struct BlockTranslator {
     var looksOnStack = false
     /// This block has found out that the guest may use XMM registers.
     var hasVectors = false
+    /// It has found out that the guest may use MMX registers and all are in use, and has written these; nil: it has not.
+    var taggedMMX: [UInt8]?
     /// The host's MXCSR is the guest's, and no exception is unmasked.
     var hasMXCSR = false
     var cold: [Cold] = []
@@ -97,7 +99,7 @@ struct BlockTranslator {
         cold = []
         accessCount = 0
         flags = .slot
-        (hasVectors, hasMXCSR) = (false, false)
+        (hasVectors, hasMXCSR, taggedMMX) = (false, false, nil)
         emit(rules)
         return assembler.cursor
     }
@@ -119,7 +121,7 @@ struct BlockTranslator {
                 saveFlags()
                 flags = .slot
                 restoreMXCSR()
-                hasVectors = false
+                (hasVectors, taggedMMX) = (false, nil)
                 jumpToHandler()
                 step.pointee.resume = buffer.memory.executable(assembler.cursor)
             }

@@ -95,6 +95,10 @@ enum Slot {
     static let cr4 = slot(\.state.cr4)
     static let mxcsr = slot(\.state.fpu.mxcsr)
     static let hostMXCSR = slot(\.translation.hostMXCSR)
+    /// The physical registers; of status and tag word the low half is meant where 32 bits are taken.
+    static let x87Registers = slot(\.state.fpu.registers)
+    static let x87Status = slot(\.state.fpu.status)
+    static let x87Tag = slot(\.state.fpu.tag)
     /// XMM0 to XMM15.
     static let vectors = slot(\.state.fpu.xmm)
     static let tlb = slot(\.tlb)

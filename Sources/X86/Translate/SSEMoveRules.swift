@@ -37,8 +37,9 @@ let acceptsVector: TranslationRule.Filter = { instruction, _ in
     return true
 }
 
-/// Between an XMM register and a general register, memory or another.
-private let acceptsTransfer: TranslationRule.Filter = { instruction, _ in
+/// Between an XMM or MMX register and a general register, memory or another.
+private let acceptsTransfer: TranslationRule.Filter = { instruction, mode in
+    if acceptsMMXTransfer(instruction, mode) { return true }
     let (destination, source) = (instruction.operands[0], instruction.operands[1])
     if destination.kind == .xmm { return source.kind == .general || source.kind == .memory || source.kind == .xmm }
     return source.kind == .xmm && (destination.kind == .general || destination.kind == .memory)
@@ -98,6 +99,7 @@ extension BlockTranslator {
 
     /// MOVD and MOVQ: what goes into an XMM register is extended with zeros.
     fileprivate mutating func transfer() {
+        if instruction.operands[0].kind == .mmx || instruction.operands[1].kind == .mmx { return transferMMX() }
         requireVectors()
         let (destination, source) = (instruction.operands[0], instruction.operands[1])
         let width = min(destination.size, source.size, 8)

@@ -4,7 +4,7 @@ import CZydis
 /// SSE and SSE2, and SSSE3 and SSE4.1 where the host has them: arithmetic of integers, shuffles and logic, and floating point, which the host does under the guest's MXCSR. RCP and
 /// RSQRT are our own (ruling R13), so they have no rule.
 let sseRules: [(ZydisMnemonic, TranslationRule)] =
-    (plainMnemonics + (host_has_sse41() ? newerMnemonics : [])).map { ($0, TranslationRule(disturbs: true, accepts: acceptsOperation) { $0.operate() }) }
+    (plainMnemonics + (host_has_sse41() ? newerMnemonics : [])).map { ($0, TranslationRule(disturbs: true, accepts: acceptsPlainOperation) { $0.operatePlainly() }) }
     + floatingPointMnemonics.map {
         (
             $0,
@@ -69,6 +69,9 @@ private let acceptsOperation: TranslationRule.Filter = { instruction, mode in
     instruction.operands[0].kind == .xmm && acceptsVector(instruction, mode)
 }
 
+/// The same, or MMX registers.
+private let acceptsPlainOperation: TranslationRule.Filter = { acceptsOperation($0, $1) || acceptsMMXOperation($0, $1) }
+
 private let acceptsToGeneral: TranslationRule.Filter = { instruction, _ in
     let source = instruction.operands[1]
     return instruction.operands[0].kind == .general && (source.kind == .xmm || source.kind == .memory)
@@ -91,6 +94,10 @@ extension BlockTranslator {
     private mutating func write(_ operand: HostOperand, width: UInt8 = 4, register: UInt8 = 0) {
         let instruction = instruction
         assembler.instruction(width, prefix: instruction.mandatoryPrefix, map: instruction.map, instruction.opcode, register, operand)
+    }
+
+    fileprivate mutating func operatePlainly() {
+        if instruction.operands[0].kind == .mmx { operateMMX() } else { operate() }
     }
 
     fileprivate mutating func operate() {

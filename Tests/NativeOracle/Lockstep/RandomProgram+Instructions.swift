@@ -12,6 +12,7 @@ extension RandomProgram {
         case 78..<82: writeStoreToCode()
         case 82..<88: writePushAndPop()
         case 88..<91: writeFlagWrite()
+        case 91..<92: writeMMX()
         default: writeArithmetic()
         }
     }
@@ -200,6 +201,31 @@ extension RandomProgram {
         let isWide = random.chance(50)
         put([0x50], isWide: isWide)
         put([0x9D], isWide: isWide)
+    }
+
+    /// A run of MMX instructions on a register stack in order, where chance nearly always finds an exception pending or a fault.
+    private mutating func writeMMX() {
+        // fninit
+        if random.chance(80) { code.putNarrow([0xDB, 0xE3]) }
+        let operations: [UInt8] =
+            Array(0x60...0x6B) + Array(0x74...0x76) + [0x6F, 0x7F] + Array(0xD1...0xD5) + Array(0xD8...0xE5) + Array(0xE8...0xEF)
+            + Array(0xF1...0xF6) + Array(0xF8...0xFE)
+        for _ in 0..<2 + random.below(8) {
+            let operands = UInt8(random.below(64))
+            let byte = UInt8(truncatingIfNeeded: random.next())
+            switch random.below(10) {
+            case 0: code.putNarrow(registers([0x0F, random.pick([0x6E, 0x7E])], operands >> 3, register()))
+            case 1:
+                // psrl, psra or psll by an immediate
+                code.putNarrow([0x0F, 0x71 + byte % 3, random.pick([0xD0, 0xE0, 0xF0]) | operands & 7, random.chance(80) ? byte & 31 : byte])
+            case 2: code.putNarrow([0x0F, 0x70, 0xC0 | operands, byte])
+            case 3, 4:
+                let place = CodeWriter.little(data(0x1_0000 + UInt64(random.below(0x1FF8))), 4)
+                code.putNarrow([0x0F, random.pick([0x6E, 0x6F, 0x7E, 0x7F, 0xD4, 0xE7, 0xF4]), 0x04 | operands & 0x38, 0x25] + place)
+            case 5 where random.chance(20): code.putNarrow([0x0F, 0x77])
+            default: code.putNarrow([0x0F, random.pick(operations), 0xC0 | operands])
+            }
+        }
     }
 
     /// ALU operations of registers, and of memory off a register that stays for some instructions.
