@@ -3,6 +3,9 @@
 /// SAFETY: whoever makes one sees to it that there is room for what is written.
 struct Assembler {
     private(set) var cursor: UnsafeMutablePointer<UInt8>
+    /// RAX holds this one of `TranslationState.anchors`; nil: another value, or a call, a label or an instruction that may write it came
+    /// in between.
+    var anchorInRAX: Int?
 
     init(at place: UnsafeMutablePointer<UInt8>) { cursor = place }
 
@@ -14,7 +17,9 @@ struct Assembler {
         cursor += 1
     }
 
+    /// Instructions as they stand.
     mutating func bytes(_ values: UInt8...) {
+        anchorInRAX = nil
         for value in values { byte(value) }
     }
 
@@ -39,12 +44,15 @@ struct Assembler {
         _ width: UInt8, prefix: UInt8 = 0, map: UInt8 = 0, _ opcode: UInt8, _ register: UInt8, _ operand: HostOperand,
         byteOperand: Bool = false
     ) {
+        // Number 0 may also extend an opcode. What writes RAX without naming it takes something from there that was put there first.
+        if register == 0 { anchorInRAX = nil }
         if width == 2 { byte(0x66) }
         if prefix != 0 { byte(prefix) }
         var rex: UInt8 = (width == 8 ? 8 : 0) | ((register >> 3) << 2)
         var needsREX = width == 1 && register >= 4
         switch operand {
         case .register(let rm):
+            if rm == .rax { anchorInRAX = nil }
             rex |= rm.number >> 3
             needsREX = needsREX || ((width == 1 || byteOperand) && rm.number >= 4)
         case .memory(let memory):
@@ -54,8 +62,12 @@ struct Assembler {
         switch map {
         case 0: break
         case 1: byte(0x0F)
-        case 2: bytes(0x0F, 0x38)
-        default: bytes(0x0F, 0x3A)
+        case 2:
+            byte(0x0F)
+            byte(0x38)
+        default:
+            byte(0x0F)
+            byte(0x3A)
         }
         byte(opcode)
         modRM(register & 7, operand)
@@ -103,6 +115,7 @@ struct Assembler {
 
     /// Loads all 64 bits of a register, with the shortest instruction.
     mutating func load(_ register: HostRegister, immediate: UInt64) {
+        if register == .rax { anchorInRAX = nil }
         if immediate <= 0xFFFF_FFFF {
             if register.number >= 8 { byte(0x41) }
             byte(0xB8 | register.number & 7)
@@ -192,7 +205,8 @@ struct Assembler {
 
     /// Jcc; `condition` as in its opcode.
     mutating func jump(if condition: UInt8) -> Jump {
-        bytes(0x0F, 0x80 | condition)
+        byte(0x0F)
+        byte(0x80 | condition)
         int32(0)
         return Jump(place: cursor - 4)
     }
@@ -201,6 +215,7 @@ struct Assembler {
     mutating func jump(if condition: UInt8, to place: UnsafeMutablePointer<UInt8>) { Self.join(jump(if: condition), to: place) }
 
     mutating func call(_ place: UnsafeMutablePointer<UInt8>) {
+        anchorInRAX = nil
         byte(0xE8)
         int32(0)
         Self.join(Jump(place: cursor - 4), to: place)
@@ -210,7 +225,10 @@ struct Assembler {
     mutating func jump(through memory: HostMemory) { instruction(4, 0xFF, 4, .memory(memory)) }
 
     /// Lets a jump that was written before arrive here.
-    func join(_ jump: Jump) { Self.join(jump, to: cursor) }
+    mutating func join(_ jump: Jump) {
+        anchorInRAX = nil
+        Self.join(jump, to: cursor)
+    }
 
     static func join(_ jump: Jump, to place: UnsafeMutablePointer<UInt8>) {
         UnsafeMutableRawPointer(jump.place).storeBytes(of: Int32(place - (jump.place + 4)), as: Int32.self)

@@ -1,8 +1,8 @@
-/// The ways out of a block: into handlers, into careful code, over edges, and back to the translator.
+/// The ways out of a block: into handlers, into code that shares less, over edges, and back to the translator.
 extension BlockTranslator {
     /// Code that stands behind the block because it seldom runs.
     enum Cold {
-        case careful(Assembler.Jump, Int, restoresMXCSR: Bool)
+        case sharingLess(Assembler.Jump, Int, restoresMXCSR: Bool)
         case elsewhere([Assembler.Jump])
         case substep(Int, [Miss], resume: UnsafeMutablePointer<UInt8>, loadsFlags: Bool, loadsMXCSR: Bool)
         case exit(Assembler.Jump, refund: Int, target: Int64, savesFlags: Bool, restoresMXCSR: Bool)
@@ -16,8 +16,8 @@ extension BlockTranslator {
         let resume: UnsafeMutablePointer<UInt8>
         let size: Int32
         let instruction: Int
-        /// If it is not there either, careful code goes on, not the handler.
-        var isCareful: Bool
+        /// If it is not there either, code that shares less goes on, not the handler.
+        var isGroup: Bool
         let hasMXCSR: Bool
     }
 
@@ -33,16 +33,16 @@ extension BlockTranslator {
     mutating func miss() { misses.append(Miss(jump: assembler.jump(), hasMXCSR: hasMXCSR)) }
 
     /// From an address in RAX of `size` bytes on the stack to their offset in its page. Where the page is not the one last seen the
-    /// TLB is asked; where it is not there either the instruction is its handler's or, of a group, careful code's.
-    mutating func lookOnStack(_ size: Int32, isCareful: Bool) {
+    /// TLB is asked; where it is not there either the instruction is its handler's or, of a group, that of code which shares less.
+    mutating func lookOnStack(_ size: Int32, isGroup: Bool) {
         assembler.arithmetic(5, 8, .rax, .memory(Slot.stackPage))
         assembler.arithmetic(7, 8, .rax, .memory(Slot.stackLimit(size)))
         let jump = assembler.jump(if: 3)
         cold.append(
             .stack(
                 StackLook(
-                    jump: jump, resume: assembler.cursor, size: size, instruction: index, isCareful: isCareful, hasMXCSR: hasMXCSR)))
-        if !isCareful { looksOnStack = true }
+                    jump: jump, resume: assembler.cursor, size: size, instruction: index, isGroup: isGroup, hasMXCSR: hasMXCSR)))
+        if !isGroup { looksOnStack = true }
     }
 
     mutating func write(_ look: StackLook) {
@@ -53,8 +53,8 @@ extension BlockTranslator {
         assembler.arithmetic(7, 8, .rax, .memory(Slot.stackLimit(look.size)))
         assembler.jump(if: 2, to: look.resume)
         if look.hasMXCSR { writeMXCSRRestore() }
-        if look.isCareful {
-            leaveToCareful(look.instruction)
+        if look.isGroup {
+            leaveSharingLess(look.instruction)
         } else {
             index = look.instruction
             jumpToHandler()
@@ -63,18 +63,18 @@ extension BlockTranslator {
 
     /// From here, if `condition` holds, translated code goes on that shares nothing: nothing of the instruction was done yet, and the
     /// flags are in their slot.
-    mutating func exitToCareful(if condition: UInt8) {
-        cold.append(.careful(assembler.jump(if: condition), index, restoresMXCSR: hasMXCSR))
+    mutating func exitSharingLess(if condition: UInt8) {
+        cold.append(.sharingLess(assembler.jump(if: condition), index, restoresMXCSR: hasMXCSR))
     }
 
-    /// What missed in this instruction so far goes on in careful code, not in the handler, which would pass by what comes now and others
+    /// What missed in this instruction so far goes on in code that shares less, not in the handler, which would pass by what comes now and others
     /// rely on.
-    mutating func missCarefully() {
-        for miss in misses { cold.append(.careful(miss.jump, index, restoresMXCSR: miss.hasMXCSR)) }
+    mutating func missSharingLess() {
+        for miss in misses { cold.append(.sharingLess(miss.jump, index, restoresMXCSR: miss.hasMXCSR)) }
         misses = []
         for place in cold.indices {
             guard case .stack(var look) = cold[place], look.instruction == index else { continue }
-            look.isCareful = true
+            look.isGroup = true
             cold[place] = .stack(look)
         }
         looksOnStack = false
@@ -117,13 +117,13 @@ extension BlockTranslator {
     }
 
     /// Goes on at `target`, an offset from the start of this page. The flags must be in their slot.
-    mutating func edge(to target: Int64, refund: Int, isCareful: Bool = false) {
+    mutating func edge(to target: Int64, refund: Int, sharing: Sharing = .groups) {
         if refund > 0 { assembler.arithmetic(0, 8, .memory(Slot.budget), immediate: Int32(refund)) }
         let page = translation.pointee.page
         if target >= 0 && target < 4096 {
             let jump = assembler.jump()
             assembler.join(jump)
-            let edge = makeEdge(Edge(jump: jump.place, offset: UInt64(target), page: page, isCareful: isCareful))
+            let edge = makeEdge(Edge(jump: jump.place, offset: UInt64(target), page: page, sharing: sharing))
             assembler.load(.rcx, immediate: UInt64(UInt(bitPattern: edge)))
             assembler.jump(to: buffer.edge)
             return
@@ -173,10 +173,10 @@ extension BlockTranslator {
 
     mutating func write(_ part: Cold) {
         switch part {
-        case .careful(let jump, let index, let restoresMXCSR):
+        case .sharingLess(let jump, let index, let restoresMXCSR):
             assembler.join(jump)
             if restoresMXCSR { writeMXCSRRestore() }
-            leaveToCareful(index)
+            leaveSharingLess(index)
         case .stack(let look): write(look)
         case .elsewhere(let jumps):
             translation.pointee.wayOut = assembler.cursor
@@ -214,8 +214,8 @@ extension BlockTranslator {
         }
     }
 
-    mutating func leaveToCareful(_ index: Int) {
-        edge(to: Int64(substeps[index].offset), refund: instructionCount - index, isCareful: true)
+    mutating func leaveSharingLess(_ index: Int) {
+        edge(to: Int64(substeps[index].offset), refund: instructionCount - index, sharing: translation.pointee.sharing.less)
     }
 
     mutating func leaveUnentered() {

@@ -69,9 +69,9 @@ extension BlockTranslator {
                 width: stackWidth, size: size, writes: access != .read), access)
     }
 
-    /// It is addressed by the stack pointer alone, in a flat segment.
+    /// It is addressed by the stack pointer alone, in a flat segment, and likely to lie in the page that the last of these lay in.
     private func isOnStack(_ access: MemoryAccess) -> Bool {
-        access.base == 4 && access.index >= 16 && access.segment < UInt8(SegmentIndex.fs) && access.segment != UInt8(SegmentIndex.cs)
+        translation.pointee.sharing == .groups && access.base == 4 && access.index >= 16 && access.segment < UInt8(SegmentIndex.fs) && access.segment != UInt8(SegmentIndex.cs)
             && (isLong || mode == TranslationMode.flat32) && access.width == addressWidth
     }
 
@@ -88,29 +88,31 @@ extension BlockTranslator {
         case .own:
             loadAddress(effectiveAddress(access, below: 0), width: access.width)
             if isOnStack(access) {
-                lookOnStack(Int32(access.size), isCareful: false)
+                lookOnStack(Int32(access.size), isGroup: false)
                 assembler.arithmetic(0, 8, .rax, .memory(Slot.stackHost))
                 return .memory(HostMemory(.rax, 0))
             }
             translate(segment: access.segment, access.size, kind)
             return .memory(HostMemory(.rax, 0))
         case .first(let slot, let before, let span, let writes):
-            missCarefully()
+            missSharingLess()
             let memory = effectiveAddress(access, below: before)
             assembler.address(access.width, .rax, memory)
             if access.segment >= UInt8(SegmentIndex.fs) { assembler.arithmetic(0, 8, .rax, .memory(Slot.segment(access.segment, \.base))) }
             if isOnStack(access), span <= Slot.stackSizes[3] {
-                lookOnStack(span, isCareful: true)
+                lookOnStack(span, isGroup: true)
                 assembler.arithmetic(0, 8, .rax, .memory(Slot.stackHost))
             } else {
                 look(span, writes: writes)
-                exitToCareful(if: 7)
+                exitSharingLess(if: 7)
                 assembler.arithmetic(0, 8, .rax, .memory(HostMemory(.rcx, EntryOffset.host)))
             }
             assembler.store(8, .memory(Slot.anchor(slot)), .rax)
+            assembler.anchorInRAX = slot
             return .memory(HostMemory(.rax, before))
         case .shared(let slot, let offset):
-            assembler.load(8, .rax, .memory(Slot.anchor(slot)))
+            if assembler.anchorInRAX != slot { assembler.load(8, .rax, .memory(Slot.anchor(slot))) }
+            assembler.anchorInRAX = slot
             return .memory(HostMemory(.rax, offset))
         }
     }

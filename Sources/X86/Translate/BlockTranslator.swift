@@ -22,6 +22,8 @@ struct BlockTranslator {
     let translation: UnsafeMutablePointer<Translation>
     /// Where the host has the page that the only instruction crosses into.
     private let secondHost: UInt64?
+    /// The guest's registers as the block is translated.
+    private let registers: GuestRegisters
     let substeps: UnsafeMutablePointer<Substep>
     let instructionCount: Int
     /// Where it goes on behind the last instruction, from the start of the page.
@@ -52,7 +54,7 @@ struct BlockTranslator {
 
     init(
         buffer: CodeBuffer, mode: UInt8, tlbMask: UInt64, translation: UnsafeMutablePointer<Translation>,
-        secondHost: UInt64?, substeps: UnsafeMutableBufferPointer<Substep>, end: Int64,
+        secondHost: UInt64?, registers: GuestRegisters, substeps: UnsafeMutableBufferPointer<Substep>, end: Int64,
         makeEdge: @escaping (Edge) -> UnsafeMutablePointer<Edge>
     ) {
         guard let first = substeps.baseAddress else { preconditionFailure("a block has an instruction") }
@@ -62,6 +64,7 @@ struct BlockTranslator {
         self.tlbMask = tlbMask
         self.translation = translation
         self.secondHost = secondHost
+        self.registers = registers
         self.substeps = first
         instructionCount = substeps.count
         self.end = end
@@ -91,8 +94,8 @@ struct BlockTranslator {
         let rules = (0..<instructionCount).map { TranslationRules.rule(for: substeps[$0].instruction, mode: mode) }
         let start = assembler.cursor
         emit(rules)
-        var made = ProbePlan(accesses, substeps, rules, mode: mode)
-        if translation.pointee.isCareful { made.shareNothing() }
+        var made = ProbePlan(accesses, substeps, rules, mode: mode, at: translation.pointee.sharing == .pages ? registers : nil)
+        if translation.pointee.sharing == .nothing { made.shareNothing() }
         plan = made
         forgetEdges()
         assembler = Assembler(at: start)
@@ -124,6 +127,7 @@ struct BlockTranslator {
                 (hasVectors, taggedMMX) = (false, nil)
                 jumpToHandler()
                 step.pointee.resume = buffer.memory.executable(assembler.cursor)
+                assembler.anchorInRAX = nil
             }
         }
         if rules[instructionCount - 1]?.endsBlock != true || isFollowed(instructionCount - 1) {
@@ -200,6 +204,7 @@ struct BlockTranslator {
         case .changed: if !flagsAreLive { flags = [] } else if flags.contains(.host) { flags = .host }
         }
         if !misses.isEmpty || looksOnStack {
+            assembler.anchorInRAX = nil
             cold.append(.substep(index, misses, resume: assembler.cursor, loadsFlags: flags.contains(.host), loadsMXCSR: hasMXCSR))
         }
     }

@@ -64,7 +64,7 @@ struct ProbePlan {
         var scale: UInt8
         var segment: UInt8
         var width: UInt8
-        /// Of addresses that are fixed: their page, seen from the block's or from 0.
+        /// Of addresses that are fixed: their page, seen from the block's or from 0. Of others the page, if that is known.
         var page: Int64
     }
 
@@ -85,8 +85,15 @@ struct ProbePlan {
     private var open: [Group] = []
     private var used = 0
 
+    /// The registers where the block begins, if groups are to end where a page does.
+    private let registers: GuestRegisters?
+
     /// The plan for a block's accesses, given in order. `rules`: of its instructions.
-    init(_ accesses: [MemoryAccess], _ instructions: UnsafeMutablePointer<Substep>, _ rules: [TranslationRule?], mode: UInt8) {
+    init(
+        _ accesses: [MemoryAccess], _ instructions: UnsafeMutablePointer<Substep>, _ rules: [TranslationRule?], mode: UInt8,
+        at registers: GuestRegisters?
+    ) {
+        self.registers = registers
         probes = [Probe](repeating: .own, count: accesses.count)
         looks = [Bool](repeating: false, count: rules.count)
         self.accesses = looks
@@ -167,6 +174,11 @@ struct ProbePlan {
         }
         // Displacements of host instructions have to hold what comes of it.
         guard abs(at) < 1 << 30, abs(access.displacement) < 1 << 30 else { return nil }
+        if let registers, key.base < 16, key.index < 16 {
+            let address = registers.address(base: key.base, index: key.index, scale: key.scale, at, access)
+            guard address & 0xFFF + UInt64(access.size) <= 4096 else { return nil }
+            key.page = Int64(bitPattern: address >> 12)
+        }
         return (key, at)
     }
 
@@ -246,6 +258,26 @@ struct ProbePlan {
         case .data: renew(2)
         case .unknown: forgetAll()
         }
+    }
+}
+
+/// What a guest's registers held when a block was translated: a hint, no more.
+struct GuestRegisters {
+    private let general: InlineArray<16, UInt64>
+    private let bases: InlineArray<6, UInt64>
+
+    init(_ cpu: CPU) {
+        general = cpu.state.gpr
+        bases = InlineArray { cpu.core.pointee.segmentCache[$0].base }
+    }
+
+    /// The linear address of an access, `at` bytes from the sum of two registers; negative numbers: without one.
+    fileprivate func address(base: Int, index: Int, scale: UInt8, _ at: Int64, _ access: MemoryAccess) -> UInt64 {
+        var address = UInt64(bitPattern: at)
+        if base >= 0 { address &+= general[base] }
+        if index >= 0 { address &+= general[index] &<< UInt64(scale) }
+        if access.width == 4 { address &= 0xFFFF_FFFF }
+        return access.segment >= UInt8(SegmentIndex.fs) ? address &+ bases[Int(access.segment)] : address
     }
 }
 

@@ -29,7 +29,6 @@ let executeSubstep: @convention(c) (UnsafeMutableRawPointer, UnsafeMutableRawPoi
     }
     core.pointee.translation.substeps &+= cpu.state.position &- before
     core.pointee.translation.budget = budget
-    core.pointee.translation.stackLimits = .zero
     cpu.splitStatus()
     return substep.pointee.resume
 }

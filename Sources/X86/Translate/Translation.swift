@@ -28,11 +28,9 @@ struct Translation {
     var gate: UnsafeMutablePointer<UInt8>?
     var wayOut: UnsafeMutablePointer<UInt8>?
 
-    var page: Int { Int(key >> 16) }
-    var offset: UInt64 { key >> 4 & 0xFFF }
-    /// Each access to memory looks into the TLB for itself. Such code is gone to where several that share a look turn out not to lie
-    /// in one page, or to need different rights.
-    var isCareful: Bool { key & 8 != 0 }
+    var page: Int { Int(key >> 17) }
+    var offset: UInt64 { key >> 5 & 0xFFF }
+    var sharing: Sharing { Sharing(rawValue: UInt8(key >> 3 & 3)) ?? .nothing }
 
     /// Whether it lies in the code segment where RIP is `ip` at its start.
     func isInCode(_ cpu: CPU, at ip: UInt64) -> Bool {
@@ -40,13 +38,25 @@ struct Translation {
     }
 
     /// The key of the code at `offset` of RAM page `page`, for a `TranslationMode`.
-    static func key(page: Int, offset: UInt64, mode: UInt8, isCareful: Bool) -> UInt64 {
-        UInt64(truncatingIfNeeded: page) &<< 16 | offset &<< 4 | (isCareful ? 8 : 0) | UInt64(mode)
+    static func key(page: Int, offset: UInt64, mode: UInt8, sharing: Sharing) -> UInt64 {
+        UInt64(truncatingIfNeeded: page) &<< 17 | offset &<< 5 | UInt64(sharing.rawValue) &<< 3 | UInt64(mode)
     }
 
     /// Whether it was interpreted often enough to be translated. Code that was dropped before will be again: each time it has to be
     /// twice as hot, up to sixteen times, so that a guest that rewrites its code is not translated all the time.
     func isHot(threshold: UInt32) -> Bool { heat > threshold << min(drops, 4) }
+}
+
+/// Which accesses of a block share a look into the TLB (see `ProbePlan`). Where some that do turn out not to lie in one page, or to
+/// need different rights, code goes on that shares less.
+package enum Sharing: UInt8, Sendable {
+    /// All whose addresses differ by a known number of bytes.
+    case groups
+    /// Of those, the ones that lay in one page when the block was translated.
+    case pages
+    case nothing
+
+    var less: Sharing { self == .groups ? .pages : .nothing }
 }
 
 /// A translation in the list of a page that holds bytes of its code.
@@ -104,8 +114,8 @@ struct Edge {
     let offset: UInt64
     /// The page that the edge comes from.
     let page: Int
-    /// It leads to a translation that `isCareful`.
-    var isCareful = false
+    /// Of the translation that it leads to.
+    var sharing = Sharing.groups
     // Of an edge to another page: the host address of the page that it led to last time, and what is there.
     var host: UInt = 0
     var target: UnsafeMutablePointer<Translation>?
@@ -177,8 +187,8 @@ struct TranslationState {
     /// The page that the stack pointer pointed to last, as the TLB has it for reading and writing, and where the host has it.
     var stackPage: UInt64 = 0
     var stackHost: UInt = 0
-    /// The offsets in that page from which on 4, 8, 64 and 256 bytes do not lie in it; 0: the page is not known. A handler may
-    /// have changed the TLB, so that behind one it is not.
+    /// The offsets in that page from which on 4, 8, 64 and 256 bytes do not lie in it; 0: the page is not known. Whoever drops
+    /// something of the TLB leaves the block (see `leaveBlock`), and where a block is entered it is not known.
     var stackLimits = SIMD4<UInt64>.zero
     /// Host addresses that accesses of the running block share.
     var anchors = InlineArray<8, UInt64>(repeating: 0)

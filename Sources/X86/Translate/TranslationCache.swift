@@ -76,15 +76,15 @@ struct TranslationCache {
 
     /// Translates an instruction that crosses into `second`.
     mutating func translateCrossing(
-        _ translation: UnsafeMutablePointer<Translation>, _ instruction: Instruction, into second: Int, mode: UInt8
+        _ translation: UnsafeMutablePointer<Translation>, _ instruction: Instruction, into second: Int, mode: UInt8, _ registers: GuestRegisters
     ) {
         if translation.pointee.secondPage != second { noteUse(of: second, by: translation) }
         translation.pointee.secondPage = second
-        translate(translation, CodePath(instruction, at: translation.pointee.offset), mode: mode)
+        translate(translation, CodePath(instruction, at: translation.pointee.offset), mode: mode, registers)
     }
 
-    /// Translates what lies on a path.
-    mutating func translate(_ translation: UnsafeMutablePointer<Translation>, _ path: CodePath, mode: UInt8) {
+    /// Translates what lies on a path; `registers`: as it is come to.
+    mutating func translate(_ translation: UnsafeMutablePointer<Translation>, _ path: CodePath, mode: UInt8, _ registers: GuestRegisters) {
         let count = path.instructions.count
         let substeps = pool.allocate(Substep.self, count: count)
         for index in 0..<count {
@@ -101,7 +101,7 @@ struct TranslationCache {
         var used = 0
         var translator = BlockTranslator(
             buffer: buffer, mode: mode, tlbMask: tlbMask, translation: translation, secondHost: secondHost(of: translation),
-            substeps: UnsafeMutableBufferPointer(start: substeps, count: count), end: path.end
+            registers: registers, substeps: UnsafeMutableBufferPointer(start: substeps, count: count), end: path.end
         ) { edge in
             let place = arena + used
             precondition(used < most, "an instruction has an edge for itself and one for each access, and the block's end two")
@@ -128,7 +128,7 @@ struct TranslationCache {
 
     /// Lets an edge lead to a translation straight away.
     func link(_ edge: UnsafeMutablePointer<Edge>, to translation: UnsafeMutablePointer<Translation>, host: UInt, page: Int) {
-        guard translation.pointee.offset == edge.pointee.offset, translation.pointee.isCareful == edge.pointee.isCareful else { return }
+        guard translation.pointee.offset == edge.pointee.offset, translation.pointee.sharing == edge.pointee.sharing else { return }
         if let jump = edge.pointee.jump {
             guard page == edge.pointee.page else { return }
             let place = UnsafeMutablePointer<UInt8>(bitPattern: translation.pointee.code &- UInt(bitPattern: buffer.memory.distance))
@@ -140,10 +140,10 @@ struct TranslationCache {
         }
     }
 
-    /// Notes where indirect branches to `rip` go, unless it is careful; gives the table.
+    /// Notes where indirect branches to `rip` go, unless it shares less than all; gives the table.
     func note(_ mode: UInt8, rip: UInt64, host: UInt, _ translation: UnsafeMutablePointer<Translation>) -> UnsafeMutablePointer<BranchTarget> {
         let table = targets + Int(mode) * Int(BranchTarget.count)
-        if !translation.pointee.isCareful {
+        if translation.pointee.sharing == .groups {
             table[BranchTarget.index(rip)] = BranchTarget(rip: rip, page: rip & ~0xFFF, host: host, target: translation)
         }
         return table

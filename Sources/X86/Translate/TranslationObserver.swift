@@ -1,8 +1,8 @@
 /// Host code that the translator has written.
 package struct HostCode: Sendable {
     package enum Name: Sendable {
-        /// A block, by the guest-physical address of its first byte and its `TranslationMode`.
-        case block(PhysicalAddress, mode: UInt8, isCareful: Bool)
+        /// A block, by the guest-physical address of its first byte, its `TranslationMode` and what its accesses share.
+        case block(PhysicalAddress, mode: UInt8, sharing: Sharing)
         /// What all blocks share.
         case shared(String)
     }
@@ -17,8 +17,8 @@ extension HostCode.Name: CustomStringConvertible {
     /// As profilers are to show it: `guest 0x1000040 (flat 32-bit)`, `translator: enter`.
     package var description: String {
         switch self {
-        case .block(let address, let mode, let isCareful):
-            "guest 0x\(String(address.rawValue, radix: 16)) (\(TranslationMode.name(mode))\(isCareful ? ", careful" : ""))"
+        case .block(let address, let mode, let sharing):
+            "guest 0x\(String(address.rawValue, radix: 16)) (\(TranslationMode.name(mode))\(sharing == .groups ? "" : ", sharing \(sharing)"))"
         case .shared(let name): "translator: \(name)"
         }
     }

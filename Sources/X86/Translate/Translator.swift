@@ -143,8 +143,8 @@ package final class Translator: Engine {
 
     /// The code of the block at `linear` if it can run now: translated by now, and no longer than what is left to run.
     private func translation(_ page: Int, _ linear: UInt64, _ mode: UInt8) -> UnsafeMutablePointer<Translation>? {
-        let isCareful = cpu.core.pointee.translation.pending?.pointee.isCareful ?? false
-        let found = cache.pointee.find(Translation.key(page: page, offset: linear & 0xFFF, mode: mode, isCareful: isCareful), page: page)
+        let sharing = cpu.core.pointee.translation.pending?.pointee.sharing ?? .groups
+        let found = cache.pointee.find(Translation.key(page: page, offset: linear & 0xFFF, mode: mode, sharing: sharing), page: page)
         if found.pointee.steps == 0 {
             if cache.pointee.isFull {
                 flush()
@@ -170,7 +170,7 @@ package final class Translator: Engine {
             interpreter, page: page, linear: linear, ip: cpu.state.rip, mode: mode, limit: knobs.longestTranslation)
         {
             found.pointee.secondPage = -1
-            cache.pointee.translate(found, path, mode: mode)
+            cache.pointee.translate(found, path, mode: mode, GuestRegisters(cpu))
         } else {
             translateCrossing(found, page, linear, mode)
         }
@@ -180,7 +180,7 @@ package final class Translator: Engine {
             HostCode(
                 address: cache.pointee.buffer.memory.executable(begin), byteCount: cache.pointee.buffer.next - begin,
                 name: .block(
-                    PhysicalAddress(cpu.memory.address(ofPage: page) | linear & 0xFFF), mode: mode, isCareful: found.pointee.isCareful)))
+                    PhysicalAddress(cpu.memory.address(ofPage: page) | linear & 0xFFF), mode: mode, sharing: found.pointee.sharing)))
     }
 
     /// Translates the instruction at `linear` if it is known to cross into another page of RAM.
@@ -191,7 +191,7 @@ package final class Translator: Engine {
         let end = Int(linear & 0xFFF) + Int(instruction.pointee.length)
         interpreter.cache.pointee.watch(page: page, from: Int(linear & 0xFFF), to: 0xFFF, memory: cpu.memory, cpu: cpu)
         interpreter.cache.pointee.watch(page: second, from: 0, to: end - 0x1001, memory: cpu.memory, cpu: cpu)
-        cache.pointee.translateCrossing(found, instruction.pointee, into: second, mode: mode)
+        cache.pointee.translateCrossing(found, instruction.pointee, into: second, mode: mode, GuestRegisters(cpu))
     }
 
     /// The RAM page behind that of `linear`, found as a fetch finds it; -1: none.
