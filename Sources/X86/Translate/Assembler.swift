@@ -130,6 +130,14 @@ struct Assembler {
         }
     }
 
+    /// Loads 0 in such a way that it can be made another number later; gives where its 8 bytes stand.
+    mutating func loadPlace(_ register: HostRegister) -> UnsafeMutablePointer<UInt8> {
+        byte(0x48 | register.number >> 3)
+        byte(0xB8 | register.number & 7)
+        int64(0)
+        return cursor - 8
+    }
+
     /// LEA of a 32- or 64-bit register.
     mutating func address(_ width: UInt8, _ register: HostRegister, _ memory: HostMemory) {
         instruction(width, 0x8D, register.number, .memory(memory))
@@ -228,6 +236,11 @@ struct Assembler {
     mutating func join(_ jump: Jump) {
         anchorInRAX = nil
         Self.join(jump, to: cursor)
+    }
+
+    /// Puts a number where one was loaded by `loadPlace`.
+    static func set(_ place: UnsafeMutablePointer<UInt8>, _ value: UInt64) {
+        UnsafeMutableRawPointer(place).storeBytes(of: value, as: UInt64.self)
     }
 
     static func join(_ jump: Jump, to place: UnsafeMutablePointer<UInt8>) {

@@ -123,12 +123,9 @@ extension BlockTranslator {
         if target >= 0 && target < 4096 {
             let jump = assembler.jump()
             assembler.join(jump)
-            let edge = makeEdge(Edge(jump: jump.place, offset: UInt64(target), page: page, sharing: sharing))
-            assembler.load(.rcx, immediate: UInt64(UInt(bitPattern: edge)))
-            assembler.jump(to: buffer.edge)
+            leave(Edge(jump: jump.place, host: nil, offset: UInt64(target), page: page, sharing: sharing))
             return
         }
-        let edge = makeEdge(Edge(jump: nil, offset: UInt64(target & 0xFFF), page: page))
         assembler.load(addressWidth, .rax, .memory(Slot.page))
         assembler.address(addressWidth, .rax, HostMemory(.rax, Int32(target & ~0xFFF)))
         assembler.store(8, .memory(Slot.page), .rax)
@@ -136,15 +133,17 @@ extension BlockTranslator {
         assembler.entry(of: .rax, in: .rcx, tlbMask: tlbMask)
         assembler.arithmetic(7, 8, .memory(HostMemory(.rcx, EntryOffset.execute)), .rax)
         let unmapped = assembler.jump(if: 5)
-        assembler.load(8, .rax, .memory(HostMemory(.rcx, EntryOffset.host)))
-        assembler.load(.rcx, immediate: UInt64(UInt(bitPattern: edge)))
-        assembler.arithmetic(7, 8, .memory(HostMemory(.rcx, Self.offset(\Edge.host))), .rax)
+        // No page is at 0 in the host.
+        let host = assembler.loadPlace(.rax)
+        assembler.arithmetic(7, 8, .memory(HostMemory(.rcx, EntryOffset.host)), .rax)
         let elsewhere = assembler.jump(if: 5)
-        assembler.load(8, .rcx, .memory(HostMemory(.rcx, Self.offset(\Edge.target))))
-        assembler.jump(through: HostMemory(.rcx, Self.offset(\Translation.code)))
-        assembler.join(unmapped)
-        assembler.load(.rcx, immediate: UInt64(UInt(bitPattern: edge)))
-        assembler.join(elsewhere)
+        let jump = assembler.jump()
+        for other in [unmapped, elsewhere, jump] { assembler.join(other) }
+        leave(Edge(jump: jump.place, host: host, offset: UInt64(target & 0xFFF), page: page))
+    }
+
+    private mutating func leave(_ edge: Edge) {
+        assembler.load(.rcx, immediate: UInt64(UInt(bitPattern: makeEdge(edge))))
         assembler.jump(to: buffer.edge)
     }
 
@@ -167,8 +166,7 @@ extension BlockTranslator {
         assembler.load(8, .rax, .memory(HostMemory(.rcx, Self.offset(\BranchTarget.page))))
         if !isFlat { assembler.arithmetic(5, 4, .rax, .memory(Slot.codeBase)) }
         assembler.store(8, .memory(Slot.page), .rax)
-        assembler.load(8, .rcx, .memory(HostMemory(.rcx, Self.offset(\BranchTarget.target))))
-        assembler.jump(through: HostMemory(.rcx, Self.offset(\Translation.code)))
+        assembler.jump(through: HostMemory(.rcx, Self.offset(\BranchTarget.code)))
     }
 
     mutating func write(_ part: Cold) {
@@ -179,7 +177,6 @@ extension BlockTranslator {
             leaveSharingLess(index)
         case .stack(let look): write(look)
         case .elsewhere(let jumps):
-            translation.pointee.wayOut = assembler.cursor
             for jump in jumps { assembler.join(jump) }
             leaveUnentered()
         case .substep(let index, let misses, let resume, let loadsFlags, let loadsMXCSR):

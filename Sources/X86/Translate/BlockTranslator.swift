@@ -174,9 +174,6 @@ struct BlockTranslator {
 
     /// Leaves where the page behind this one is not the one at `host`.
     private mutating func requireSecondPage(_ host: UInt64) {
-        let gate = assembler.jump()
-        assembler.join(gate)
-        translation.pointee.gate = gate.place
         assembler.load(addressWidth, .rax, .memory(Slot.page))
         // To 0 in 32-bit code: behind the segment's limit, or not worth a look.
         assembler.arithmetic(0, addressWidth, .register(.rax), immediate: 0x1000)

@@ -53,11 +53,16 @@ struct CodeBuffer {
         next = start
     }
 
+    /// Where a translation's code is written.
+    func place(of translation: UnsafeMutablePointer<Translation>) -> UnsafeMutablePointer<UInt8> {
+        guard let place = UnsafeMutablePointer<UInt8>(bitPattern: translation.pointee.code &- UInt(bitPattern: memory.distance))
+        else { preconditionFailure("code does not stand at 0") }
+        return place
+    }
+
     /// Sees to it that nobody runs the code of a block that was dropped.
     func poison(_ translation: UnsafeMutablePointer<Translation>) {
-        guard isPoisoned, let place = UnsafeMutablePointer<UInt8>(bitPattern: translation.pointee.code &- UInt(bitPattern: memory.distance))
-        else { return }
-        place.update(repeating: Self.breakpoint, count: Int(translation.pointee.codeBytes))
+        if isPoisoned { place(of: translation).update(repeating: Self.breakpoint, count: Int(translation.pointee.codeBytes)) }
     }
 
     /// INT3.
@@ -68,6 +73,7 @@ struct CodeBuffer {
         let parts: [(HostCode.Name, UInt)] = [
             (.shared("enter"), enter), (.shared("substep"), memory.executable(substep)), (.shared("leave by an edge"), memory.executable(edge)),
             (.shared("leave before a block"), memory.executable(block)), (.shared("look up a branch target"), memory.executable(lookup)),
+            (.shared("find the stack's page"), memory.executable(findStack)),
         ]
         let ends = parts.dropFirst().map(\.1) + [memory.executable(start)]
         return zip(parts, ends).map { HostCode(address: $0.1, byteCount: Int($1 - $0.1), name: $0.0) }

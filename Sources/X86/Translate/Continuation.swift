@@ -20,7 +20,7 @@ extension CPU {
         // The walk may have dropped code.
         guard !core.pointee.attention, core.pointee.droppedPageCount == 0,
             known.pointee.rip == linear, entry.pointee.execute == linear & ~0xFFF, entry.pointee.host == known.pointee.host,
-            let target = known.pointee.target, target.pointee.steps > 0
+            known.pointee.code != 0
         else { return 0 }
         core.pointee.stopAt = limit
         core.pointee.translation.targets = running + distance
@@ -28,7 +28,7 @@ extension CPU {
         core.pointee.translation.budget = Int64(bitPattern: limit &- state.position)
         core.pointee.translation.stackLimits = .zero
         splitStatus()
-        return target.pointee.code
+        return known.pointee.code
     }
 
     /// Executes the instruction behind an STI that has begun to let interrupts in, so that the shadow is over (ruling R21): as a single

@@ -1,7 +1,7 @@
 /// Translated code of one block, found by the physical address of its first byte and the mode that it was translated for.
 ///
-/// Jumps from other pages reach a block through `code`; when a store drops the page, that is set to the way out, and all
-/// who come meet it there. Lives until all translations are flushed.
+/// Jumps lead to a block's code straight away. When a store drops the page, its first instructions become a jump through `code`, which
+/// then is the way out, until the block is translated again. Lives until all translations are flushed.
 ///
 /// An instruction that crosses into another page is a block of its own, and looks for the other page when it is entered.
 struct Translation {
@@ -23,10 +23,6 @@ struct Translation {
     let next: UnsafeMutablePointer<Translation>?
     /// The RAM page that its instruction crosses into; -1: it lies within its page.
     var secondPage = -1
-    /// The jump at the start of an instruction that crosses, and where to turn it to when only its second page is dropped: edges of
-    /// the first page lead to the code straight away.
-    var gate: UnsafeMutablePointer<UInt8>?
-    var wayOut: UnsafeMutablePointer<UInt8>?
 
     var page: Int { Int(key >> 17) }
     var offset: UInt64 { key >> 5 & 0xFFF }
@@ -108,17 +104,16 @@ enum TranslationMode {
 
 /// The way from the end of a block, or out of its middle, to another that is known by its address.
 struct Edge {
-    /// Where the displacement of the jump stands that is to lead there; nil: the edge goes to another page.
-    let jump: UnsafeMutablePointer<UInt8>?
+    /// Where the displacement of the jump stands that is to lead there.
+    let jump: UnsafeMutablePointer<UInt8>
+    /// For an edge to another page: where the host address stands (8 bytes) that the page must have, as it had last time.
+    let host: UnsafeMutablePointer<UInt8>?
     /// The offset of the target in its page.
     let offset: UInt64
     /// The page that the edge comes from.
     let page: Int
     /// Of the translation that it leads to.
     var sharing = Sharing.groups
-    // Of an edge to another page: the host address of the page that it led to last time, and what is there.
-    var host: UInt = 0
-    var target: UnsafeMutablePointer<Translation>?
 }
 
 /// An instruction of a block that its interpreter's handler may have to execute.
@@ -142,7 +137,8 @@ struct BranchTarget {
     var page: UInt64 = 0
     /// The host address of its page.
     var host: UInt = 0
-    var target: UnsafeMutablePointer<Translation>?
+    /// Where its code runs.
+    var code: UInt = 0
 
     static let bits: UInt8 = 14
     /// Entries of a table.

@@ -122,29 +122,25 @@ struct TranslationCache {
 
     /// A translation's host code.
     func code(of translation: UnsafeMutablePointer<Translation>) -> [UInt8] {
-        let place = UnsafePointer<UInt8>(bitPattern: translation.pointee.code &- UInt(bitPattern: buffer.memory.distance))
-        return Array(UnsafeBufferPointer(start: place, count: Int(translation.pointee.codeBytes)))
+        Array(UnsafeBufferPointer(start: buffer.place(of: translation), count: Int(translation.pointee.codeBytes)))
     }
 
     /// Lets an edge lead to a translation straight away.
     func link(_ edge: UnsafeMutablePointer<Edge>, to translation: UnsafeMutablePointer<Translation>, host: UInt, page: Int) {
         guard translation.pointee.offset == edge.pointee.offset, translation.pointee.sharing == edge.pointee.sharing else { return }
-        if let jump = edge.pointee.jump {
-            guard page == edge.pointee.page else { return }
-            let place = UnsafeMutablePointer<UInt8>(bitPattern: translation.pointee.code &- UInt(bitPattern: buffer.memory.distance))
-            guard let place else { return }
-            Assembler.join(Assembler.Jump(place: jump), to: place)
+        if let place = edge.pointee.host {
+            Assembler.set(place, UInt64(host))
         } else {
-            edge.pointee.host = host
-            edge.pointee.target = translation
+            guard page == edge.pointee.page else { return }
         }
+        Assembler.join(Assembler.Jump(place: edge.pointee.jump), to: buffer.place(of: translation))
     }
 
     /// Notes where indirect branches to `rip` go, unless it shares less than all; gives the table.
     func note(_ mode: UInt8, rip: UInt64, host: UInt, _ translation: UnsafeMutablePointer<Translation>) -> UnsafeMutablePointer<BranchTarget> {
         let table = targets + Int(mode) * Int(BranchTarget.count)
         if translation.pointee.sharing == .groups {
-            table[BranchTarget.index(rip)] = BranchTarget(rip: rip, page: rip & ~0xFFF, host: host, target: translation)
+            table[BranchTarget.index(rip)] = BranchTarget(rip: rip, page: rip & ~0xFFF, host: host, code: translation.pointee.code)
         }
         return table
     }
@@ -154,12 +150,13 @@ struct TranslationCache {
         var next = pages[page]
         while let use = next {
             let translation = use.pointee.translation
-            if translation.pointee.page == page, translation.pointee.steps > 0 { buffer.poison(translation) }
-            if let gate = translation.pointee.gate, let exit = translation.pointee.wayOut {
-                Assembler.join(Assembler.Jump(place: gate), to: exit)
+            if translation.pointee.steps > 0 {
+                if translation.pointee.page == page { buffer.poison(translation) }
+                var assembler = Assembler(at: buffer.place(of: translation))
+                assembler.load(.rcx, immediate: UInt64(UInt(bitPattern: translation)))
+                assembler.jump(through: HostMemory(.rcx, BlockTranslator.offset(\Translation.code)))
+                translation.pointee.drops &+= 1
             }
-            translation.pointee.gate = nil
-            if translation.pointee.steps > 0 { translation.pointee.drops &+= 1 }
             translation.pointee.code = wayOut
             translation.pointee.steps = 0
             translation.pointee.heat = 0
