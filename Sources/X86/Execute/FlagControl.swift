@@ -86,6 +86,7 @@ private func setAccessControl(_ cpu: CPU, _ isSet: Bool) -> Status {
     guard cpu.state.cpl == 0, !cpu.isVirtual8086 else { return cpu.raise(.invalidOpcode) }
     cpu.state.rflags = isSet ? cpu.state.rflags | Flag.ac : cpu.state.rflags & ~Flag.ac
     cpu.core.pointee.tlb = cpu.translations(of: .supervisor)
+    cpu.core.pointee.translation.stackLimits = .zero
     return Retire.next
 }
 

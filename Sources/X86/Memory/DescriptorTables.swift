@@ -114,8 +114,10 @@ extension CPU {
 
     /// Loads a checked segment into a register other than CS.
     func setSegment(_ index: Int, _ segment: Segment) {
-        state.segments[index] = segment
-        refreshSegment(index)
+        if segment != state.segments[index] {
+            state.segments[index] = segment
+            refreshSegment(index)
+        }
         // The inner loop's stack width comes from SS.
         if index == SegmentIndex.ss { leaveBlock() }
     }

@@ -131,6 +131,12 @@ enum Slot {
     /// A general register's place in memory.
     static func general(_ number: Int) -> HostMemory { HostMemory(.rbp, Int32(8 * number)) }
 
+    /// The selector in a segment register.
+    static func selector(_ index: UInt8) -> HostMemory {
+        guard let inside = MemoryLayout<Segment>.offset(of: \.selector) else { preconditionFailure("a stored property") }
+        return HostMemory(.rbp, offset(\.state.segments) + Int32(index) * Int32(MemoryLayout<Segment>.stride) + Int32(inside))
+    }
+
     static func segment(_ index: UInt8, _ field: PartialKeyPath<SegmentCache>) -> HostMemory {
         guard let inside = MemoryLayout<SegmentCache>.offset(of: field) else { preconditionFailure("a stored property") }
         return HostMemory(.rbp, offset(\.segmentCache) + Int32(index) * Int32(MemoryLayout<SegmentCache>.stride) + Int32(inside))

@@ -2,7 +2,7 @@ import CZydis
 
 /// MOV, its extending forms, LEA, XCHG, conversions of the accumulator, and what does nothing.
 let moveRules: [(ZydisMnemonic, TranslationRule)] = [
-    (ZYDIS_MNEMONIC_MOV, TranslationRule(accepts: acceptsPlainOrHighByte) { $0.move() }),
+    (ZYDIS_MNEMONIC_MOV, TranslationRule(accepts: acceptsMove) { $0.move() }),
     (ZYDIS_MNEMONIC_MOVZX, TranslationRule(accepts: acceptsExtension) { $0.extend(signed: false) }),
     (ZYDIS_MNEMONIC_MOVSX, TranslationRule(accepts: acceptsExtension) { $0.extend(signed: true) }),
     (ZYDIS_MNEMONIC_MOVSXD, TranslationRule(accepts: acceptsExtension) { $0.extend(signed: true) }),
@@ -21,6 +21,11 @@ let moveRules: [(ZydisMnemonic, TranslationRule)] = [
     (ZYDIS_MNEMONIC_PREFETCHNTA, TranslationRule { _ in }),
     (ZYDIS_MNEMONIC_PREFETCHW, TranslationRule { _ in }),
 ]
+
+/// From a segment register, too.
+private let acceptsMove: TranslationRule.Filter = { instruction, mode in
+    acceptsPlainOrHighByte(instruction, mode) || instruction.operands[1].kind == .segment
+}
 
 private let acceptsExtension: TranslationRule.Filter = { instruction, _ in
     let source = instruction.operands[1]
@@ -41,6 +46,7 @@ extension BlockTranslator {
         if instruction.namesHighByte { return operateOnHighByte(9) }
         let (destination, source) = (instruction.operands[0], instruction.operands[1])
         let width = destination.size
+        if source.kind == .segment { return moveSelector() }
         if destination.kind == .memory {
             let target = locate(width, .write)
             if source.kind == .immediate {
@@ -65,6 +71,14 @@ extension BlockTranslator {
             }
             assembler.store(width == 4 ? 8 : width, place(destination), register)
         }
+    }
+
+    /// To memory 16 bits, to a register as many as it has.
+    private mutating func moveSelector() {
+        let (destination, source) = (instruction.operands[0], instruction.operands[1])
+        let target = destination.kind == .memory ? locate(2, .write) : place(destination)
+        assembler.extend(signed: false, from: 2, .rcx, .memory(Slot.selector(source.register)))
+        assembler.store(destination.kind == .memory || destination.size == 2 ? 2 : 8, target, .rcx)
     }
 
     private mutating func load(_ destination: Instruction.Operand, immediate: UInt64) {

@@ -312,7 +312,7 @@ enum RegisterEffects {
         set(.count(-1), [ZYDIS_MNEMONIC_DEC])
         set(.copy, [ZYDIS_MNEMONIC_MOV])
         set(.address, [ZYDIS_MNEMONIC_LEA])
-        set(.push, [ZYDIS_MNEMONIC_PUSH])
+        set(.push, [ZYDIS_MNEMONIC_PUSH, ZYDIS_MNEMONIC_PUSHFD, ZYDIS_MNEMONIC_PUSHFQ])
         set(.pop, [ZYDIS_MNEMONIC_POP])
         set(.leave, [ZYDIS_MNEMONIC_LEAVE])
         set(.both, [ZYDIS_MNEMONIC_XCHG, ZYDIS_MNEMONIC_XADD])

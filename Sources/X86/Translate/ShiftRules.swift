@@ -27,10 +27,12 @@ private let acceptsRegister: TranslationRule.Filter = { instruction, mode in
     acceptsShift(instruction, mode) && !instruction.isMemory(0)
 }
 
-/// SHLD and SHRD of whole registers by an immediate: what they leave undefined for 16 bits is the handler's.
+/// SHLD and SHRD of whole registers: what they leave undefined for 16 bits is the handler's. Where CL is the count, the source needs a
+/// host register of its own.
 private let acceptsDouble: TranslationRule.Filter = { instruction, _ in
     instruction.hasPlainOperands && !instruction.isMemory(0) && instruction.operands[0].size >= 4
-        && instruction.operands[2].kind == .immediate && count(instruction, 2) != 0
+        && count(instruction, 2) != 0
+        && (instruction.operands[2].kind == .immediate || HostRegister.ofGuest[Int(instruction.operands[1].register >> 3)] != nil)
 }
 
 extension BlockTranslator {
@@ -99,7 +101,7 @@ extension BlockTranslator {
 
     fileprivate mutating func shiftDouble(_ opcode: UInt8) {
         let (destination, source) = (instruction.operands[0], instruction.operands[1])
-        let count = count(instruction, 2) ?? 0
+        guard let count = count(instruction, 2) else { return shiftDoubleByCL(opcode | 1) }
         let target = loaded(destination, .rax)
         if flagsAreLive, !buffer.definedFlags.contains(.doubleShift) {
             return shiftAndSettleFlags(target, .rax) {
@@ -111,6 +113,24 @@ extension BlockTranslator {
         }
         assembler.instruction(destination.size, map: 1, opcode, inRegister(source, .rcx).number, target)
         assembler.byte(count)
+        storeBack(destination, .rax)
+        flags.insert(.host)
+    }
+
+    /// A count of 0 keeps the flags.
+    private mutating func shiftDoubleByCL(_ opcode: UInt8) {
+        let (destination, source) = (instruction.operands[0], instruction.operands[1])
+        if flagsAreLive {
+            guard buffer.definedFlags.contains(.doubleShift) else {
+                saveFlags()
+                flags = .slot
+                return miss()
+            }
+            loadFlags()
+        }
+        assembler.load(4, .rcx, .register(.r11))
+        let target = loaded(destination, .rax)
+        assembler.instruction(destination.size, map: 1, opcode, inRegister(source, .rcx).number, target)
         storeBack(destination, .rax)
         flags.insert(.host)
     }

@@ -2,7 +2,7 @@ import CZydis
 
 /// PUSH, POP and LEAVE.
 let stackRules: [(ZydisMnemonic, TranslationRule)] = [
-    (ZYDIS_MNEMONIC_PUSH, TranslationRule(accepts: acceptsStack) { $0.push() }),
+    (ZYDIS_MNEMONIC_PUSH, TranslationRule(accepts: acceptsPush) { $0.push() }),
     (ZYDIS_MNEMONIC_POP, TranslationRule(accepts: acceptsPop) { $0.pop() }),
     (ZYDIS_MNEMONIC_LEAVE, TranslationRule(accepts: acceptsStack) { $0.leave() }),
 ]
@@ -10,6 +10,12 @@ let stackRules: [(ZydisMnemonic, TranslationRule)] = [
 /// Operands of 2 or 4 bytes, and of 8 in 64-bit code.
 private let acceptsStack: TranslationRule.Filter = { instruction, mode in
     instruction.hasPlainOperands && (instruction.operandSize == 8) == (mode == TranslationMode.long)
+}
+
+/// Of a segment register too, where that is pushed as 32 bits.
+private let acceptsPush: TranslationRule.Filter = { instruction, mode in
+    acceptsStack(instruction, mode)
+        || instruction.operands[0].kind == .segment && instruction.operandSize == 4 && TranslationMode.stackWidth(mode) == 4
 }
 
 /// To a register.
@@ -26,8 +32,12 @@ extension BlockTranslator {
             assembler.load(width, .rcx, value)
             assembler.store(8, .memory(Slot.scratch(0)), .rcx)
         }
-        let target = locateStack(width, at: -Int32(width), .write)
+        // Of the slot of a segment register the upper half stays (ruling R12).
+        let target = locateStack(source.kind == .segment ? 2 : width, at: -Int32(width), .write)
         switch source.kind {
+        case .segment:
+            assembler.load(2, .rcx, .memory(Slot.selector(source.register)))
+            assembler.store(2, target, .rcx)
         case .memory:
             assembler.load(8, .rcx, .memory(Slot.scratch(0)))
             assembler.store(width, target, .rcx)
