@@ -8,6 +8,8 @@ extension BlockTranslator {
         case exit(Assembler.Jump, refund: Int, target: Int64, savesFlags: Bool, restoresMXCSR: Bool)
         case noBudget(Assembler.Jump)
         case stack(StackLook)
+        /// The x87 register of this number got zero or a denormal.
+        case x87Tag(Assembler.Jump, Int, resume: UnsafeMutablePointer<UInt8>)
     }
 
     /// A look for a page of the stack that was not the one last seen.
@@ -25,6 +27,8 @@ extension BlockTranslator {
     struct Miss {
         let jump: Assembler.Jump
         let hasMXCSR: Bool
+        /// The host's x87 unit has flags of an exception, and may have operands on its stack.
+        var hasUsedX87 = false
     }
 
     /// From here the instruction is its handler's: nothing of it was done yet.
@@ -176,14 +180,17 @@ extension BlockTranslator {
             if restoresMXCSR { writeMXCSRRestore() }
             leaveSharingLess(index)
         case .stack(let look): write(look)
+        case .x87Tag(let jump, let number, let resume): writeTag(ofPhysical: number, jump, resume: resume)
         case .elsewhere(let jumps):
             for jump in jumps { assembler.join(jump) }
             leaveUnentered()
         case .substep(let index, let misses, let resume, let loadsFlags, let loadsMXCSR):
             self.index = index
-            for miss in misses where miss.hasMXCSR { assembler.join(miss.jump) }
+            for miss in misses where miss.hasUsedX87 { assembler.join(miss.jump) }
+            if misses.contains(where: \.hasUsedX87) { initializeHostX87() }
+            for miss in misses where miss.hasMXCSR && !miss.hasUsedX87 { assembler.join(miss.jump) }
             if misses.contains(where: \.hasMXCSR) { writeMXCSRRestore() }
-            for miss in misses where !miss.hasMXCSR { assembler.join(miss.jump) }
+            for miss in misses where !miss.hasMXCSR && !miss.hasUsedX87 { assembler.join(miss.jump) }
             jumpToHandler()
             if loadsFlags || loadsMXCSR {
                 step.pointee.resume = buffer.memory.executable(assembler.cursor)

@@ -22,7 +22,6 @@ struct BlockTranslator {
     let translation: UnsafeMutablePointer<Translation>
     /// Where the host has the page that the only instruction crosses into.
     private let secondHost: UInt64?
-    /// The guest's registers as the block is translated.
     private let registers: GuestRegisters
     let substeps: UnsafeMutablePointer<Substep>
     let instructionCount: Int
@@ -43,6 +42,13 @@ struct BlockTranslator {
     var hasVectors = false
     /// It has found out that the guest may use MMX registers and all are in use, and has written these; nil: it has not.
     var taggedMMX: [UInt8]?
+    /// It has found out that CR0 lets the guest use x87 registers.
+    var hasX87 = false
+    /// TOP as it is likely to be before the running instruction: each instruction that counts on it looks.
+    var x87Top: Int
+    private let x87: X87Outlook
+    /// FCS and FDS exist.
+    var hasX87Selectors: Bool { x87.hasSelectors }
     /// The host's MXCSR is the guest's, and no exception is unmasked.
     var hasMXCSR = false
     var cold: [Cold] = []
@@ -54,7 +60,7 @@ struct BlockTranslator {
 
     init(
         buffer: CodeBuffer, mode: UInt8, tlbMask: UInt64, translation: UnsafeMutablePointer<Translation>,
-        secondHost: UInt64?, registers: GuestRegisters, substeps: UnsafeMutableBufferPointer<Substep>, end: Int64,
+        secondHost: UInt64?, entry: BlockEntry, substeps: UnsafeMutableBufferPointer<Substep>, end: Int64,
         makeEdge: @escaping (Edge) -> UnsafeMutablePointer<Edge>
     ) {
         guard let first = substeps.baseAddress else { preconditionFailure("a block has an instruction") }
@@ -64,7 +70,9 @@ struct BlockTranslator {
         self.tlbMask = tlbMask
         self.translation = translation
         self.secondHost = secondHost
-        self.registers = registers
+        registers = entry.registers
+        x87 = entry.x87
+        x87Top = entry.x87.top
         self.substeps = first
         instructionCount = substeps.count
         self.end = end
@@ -102,7 +110,7 @@ struct BlockTranslator {
         cold = []
         accessCount = 0
         flags = .slot
-        (hasVectors, hasMXCSR, taggedMMX) = (false, false, nil)
+        (hasVectors, hasMXCSR, taggedMMX, hasX87, x87Top) = (false, false, nil, false, x87.top)
         emit(rules)
         return assembler.cursor
     }
@@ -124,11 +132,12 @@ struct BlockTranslator {
                 saveFlags()
                 flags = .slot
                 restoreMXCSR()
-                (hasVectors, taggedMMX) = (false, nil)
+                (hasVectors, taggedMMX, hasX87) = (false, nil, false)
                 jumpToHandler()
                 step.pointee.resume = buffer.memory.executable(assembler.cursor)
                 assembler.anchorInRAX = nil
             }
+            x87Top = X87Outlook.top(x87Top, behind: instruction)
         }
         if rules[instructionCount - 1]?.endsBlock != true || isFollowed(instructionCount - 1) {
             saveFlags()

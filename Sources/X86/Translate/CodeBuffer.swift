@@ -105,6 +105,20 @@ enum Slot {
     static let x87Registers = slot(\.state.fpu.registers)
     static let x87Status = slot(\.state.fpu.status)
     static let x87Tag = slot(\.state.fpu.tag)
+    /// The control word and, in the upper half of 32 bits, the status word.
+    static let x87Control: HostMemory = {
+        let control = slot(\.state.fpu.control)
+        precondition(x87Status.displacement == control.displacement + 2, "the status word lies behind the control word")
+        return control
+    }()
+    static let x87InstructionPointer = slot(\.state.fpu.instructionPointer)
+    static let x87InstructionSelector = slot(\.state.fpu.instructionSelector)
+    static let codeSelector: HostMemory = {
+        var place = slot(\.state.segments)
+        guard let inside = MemoryLayout<Segment>.offset(of: \.selector) else { preconditionFailure("a stored property") }
+        place.displacement += Int32(SegmentIndex.cs * MemoryLayout<Segment>.stride + inside)
+        return place
+    }()
     /// XMM0 to XMM15.
     static let vectors = slot(\.state.fpu.xmm)
     static let tlb = slot(\.tlb)

@@ -36,7 +36,7 @@ extension BlockTranslator {
     /// MMX instructions do to the x87 state is the tag of the register that they write.
     private mutating func requireMMX() {
         if taggedMMX != nil { return }
-        requireX87()
+        requireQuietX87()
         assembler.arithmetic(8, 4, .memory(Slot.x87Status), immediate: 7 << 11)
         miss(if: 5)
         // Empty is 11B.
@@ -50,7 +50,7 @@ extension BlockTranslator {
     }
 
     /// Leaves the instruction to its handler unless it may use x87 registers, and no exception is pending.
-    private mutating func requireX87() {
+    private mutating func requireQuietX87() {
         assembler.arithmetic(8, 1, .memory(Slot.cr0), immediate: Int32(CR0.em | CR0.ts))
         miss(if: 5)
         assembler.arithmetic(8, 1, .memory(Slot.x87Status), immediate: Int32(X87Status.errorSummary))
@@ -119,7 +119,7 @@ extension BlockTranslator {
     }
 
     fileprivate mutating func emptyMMX() {
-        requireX87()
+        requireQuietX87()
         assembler.arithmetic(4, 4, .memory(Slot.x87Status), immediate: ~(7 << 11))
         assembler.arithmetic(1, 4, .memory(Slot.x87Tag), immediate: 0xFFFF)
         taggedMMX = nil

@@ -261,7 +261,7 @@ struct ProbePlan {
     }
 }
 
-/// What a guest's registers held when a block was translated: a hint, no more.
+/// What a guest's registers held where a block began.
 struct GuestRegisters {
     private let general: InlineArray<16, UInt64>
     private let bases: InlineArray<6, UInt64>
@@ -303,6 +303,8 @@ enum RegisterEffects {
         set(.destination, [ZYDIS_MNEMONIC_MOVZX, ZYDIS_MNEMONIC_MOVSX, ZYDIS_MNEMONIC_MOVSXD, ZYDIS_MNEMONIC_BSWAP, ZYDIS_MNEMONIC_BSF, ZYDIS_MNEMONIC_BSR])
         set(.destination, setMnemonics + conditionalMoveMnemonics)
         set(.destination, [ZYDIS_MNEMONIC_BTS, ZYDIS_MNEMONIC_BTR, ZYDIS_MNEMONIC_BTC])
+        set(.none, (x87Rules + x87ArithmeticRules).map(\.0))
+        set(.accumulator, [ZYDIS_MNEMONIC_FNSTSW])
         set(.none, jumpMnemonics)
         set(.none, [ZYDIS_MNEMONIC_CMP, ZYDIS_MNEMONIC_TEST, ZYDIS_MNEMONIC_BT, ZYDIS_MNEMONIC_NOP, ZYDIS_MNEMONIC_PAUSE, ZYDIS_MNEMONIC_JMP])
         set(.none, [ZYDIS_MNEMONIC_PREFETCHT0, ZYDIS_MNEMONIC_PREFETCHT1, ZYDIS_MNEMONIC_PREFETCHT2, ZYDIS_MNEMONIC_PREFETCHNTA, ZYDIS_MNEMONIC_PREFETCHW])

@@ -55,6 +55,17 @@ package enum Sharing: UInt8, Sendable {
     var less: Sharing { self == .groups ? .pages : .nothing }
 }
 
+/// The guest's state as a block is come to that is about to be translated: a hint at how it will be next time.
+struct BlockEntry {
+    let registers: GuestRegisters
+    let x87: X87Outlook
+
+    init(_ cpu: CPU) {
+        registers = GuestRegisters(cpu)
+        x87 = X87Outlook(cpu)
+    }
+}
+
 /// A translation in the list of a page that holds bytes of its code.
 struct PageUse {
     let translation: UnsafeMutablePointer<Translation>

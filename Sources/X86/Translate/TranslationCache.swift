@@ -76,15 +76,15 @@ struct TranslationCache {
 
     /// Translates an instruction that crosses into `second`.
     mutating func translateCrossing(
-        _ translation: UnsafeMutablePointer<Translation>, _ instruction: Instruction, into second: Int, mode: UInt8, _ registers: GuestRegisters
+        _ translation: UnsafeMutablePointer<Translation>, _ instruction: Instruction, into second: Int, mode: UInt8, _ entry: BlockEntry
     ) {
         if translation.pointee.secondPage != second { noteUse(of: second, by: translation) }
         translation.pointee.secondPage = second
-        translate(translation, CodePath(instruction, at: translation.pointee.offset), mode: mode, registers)
+        translate(translation, CodePath(instruction, at: translation.pointee.offset), mode: mode, entry)
     }
 
-    /// Translates what lies on a path; `registers`: as it is come to.
-    mutating func translate(_ translation: UnsafeMutablePointer<Translation>, _ path: CodePath, mode: UInt8, _ registers: GuestRegisters) {
+    /// Translates what lies on a path; `entry`: as it is come to.
+    mutating func translate(_ translation: UnsafeMutablePointer<Translation>, _ path: CodePath, mode: UInt8, _ entry: BlockEntry) {
         let count = path.instructions.count
         let substeps = pool.allocate(Substep.self, count: count)
         for index in 0..<count {
@@ -101,7 +101,7 @@ struct TranslationCache {
         var used = 0
         var translator = BlockTranslator(
             buffer: buffer, mode: mode, tlbMask: tlbMask, translation: translation, secondHost: secondHost(of: translation),
-            registers: registers, substeps: UnsafeMutableBufferPointer(start: substeps, count: count), end: path.end
+            entry: entry, substeps: UnsafeMutableBufferPointer(start: substeps, count: count), end: path.end
         ) { edge in
             let place = arena + used
             precondition(used < most, "an instruction has an edge for itself and one for each access, and the block's end two")

@@ -47,7 +47,10 @@ struct TranslationRule: Sendable {
 enum TranslationRules {
     private static let all: [TranslationRule?] = {
         var all = [TranslationRule?](repeating: nil, count: Int(ZYDIS_MNEMONIC_MAX_VALUE.rawValue) + 1)
-        for group in [arithmeticRules, moveRules, shiftRules, multiplicationRules, bitRules, stackRules, branchRules, sseMoveRules, sseRules, mmxRules, systemRules] {
+        for group in [
+            arithmeticRules, moveRules, shiftRules, multiplicationRules, bitRules, stackRules, branchRules, sseMoveRules, sseRules,
+            mmxRules, x87Rules, x87ArithmeticRules, systemRules,
+        ] {
             for (mnemonic, rule) in group { all[Int(mnemonic.rawValue)] = rule }
         }
         return all

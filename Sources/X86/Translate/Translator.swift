@@ -170,7 +170,7 @@ package final class Translator: Engine {
             interpreter, page: page, linear: linear, ip: cpu.state.rip, mode: mode, limit: knobs.longestTranslation)
         {
             found.pointee.secondPage = -1
-            cache.pointee.translate(found, path, mode: mode, GuestRegisters(cpu))
+            cache.pointee.translate(found, path, mode: mode, BlockEntry(cpu))
         } else {
             translateCrossing(found, page, linear, mode)
         }
@@ -191,7 +191,7 @@ package final class Translator: Engine {
         let end = Int(linear & 0xFFF) + Int(instruction.pointee.length)
         interpreter.cache.pointee.watch(page: page, from: Int(linear & 0xFFF), to: 0xFFF, memory: cpu.memory, cpu: cpu)
         interpreter.cache.pointee.watch(page: second, from: 0, to: end - 0x1001, memory: cpu.memory, cpu: cpu)
-        cache.pointee.translateCrossing(found, instruction.pointee, into: second, mode: mode, GuestRegisters(cpu))
+        cache.pointee.translateCrossing(found, instruction.pointee, into: second, mode: mode, BlockEntry(cpu))
     }
 
     /// The RAM page behind that of `linear`, found as a fetch finds it; -1: none.
