@@ -3,18 +3,18 @@ import CZydis
 /// x87 arithmetic and comparison.
 let x87ArithmeticRules: [(ZydisMnemonic, TranslationRule)] =
     operations.map { mnemonic, operation, isInteger in
-        (mnemonic, TranslationRule(disturbs: true, accepts: acceptsX87) { $0.combine(operation, isInteger: isInteger) })
+        (mnemonic, TranslationRule(disturbs: true) { $0.combine(operation, isInteger: isInteger) })
     }
     + statusComparisons.map { mnemonic, isInteger in
-        (mnemonic, TranslationRule(disturbs: true, accepts: acceptsX87) { $0.compareToStatus(isInteger: isInteger) })
+        (mnemonic, TranslationRule(disturbs: true) { $0.compareToStatus(isInteger: isInteger) })
     }
-    + flagComparisons.map { ($0, TranslationRule(.written, disturbs: true, accepts: acceptsX87) { $0.compareToFlags() }) } + [
-        (ZYDIS_MNEMONIC_FSQRT, TranslationRule(disturbs: true, accepts: acceptsX87) { $0.replaceTop(0xFA) }),
-        (ZYDIS_MNEMONIC_FRNDINT, TranslationRule(disturbs: true, accepts: acceptsX87) { $0.replaceTop(0xFC) }),
-        (ZYDIS_MNEMONIC_FCHS, TranslationRule(disturbs: true, accepts: acceptsX87) { $0.changeSign(6, 0x80) }),
-        (ZYDIS_MNEMONIC_FABS, TranslationRule(disturbs: true, accepts: acceptsX87) { $0.changeSign(4, 0x7F) }),
-        (ZYDIS_MNEMONIC_FTST, TranslationRule(disturbs: true, accepts: acceptsX87) { $0.compareWithZero() }),
-        (ZYDIS_MNEMONIC_FXAM, TranslationRule(disturbs: true, accepts: acceptsX87) { $0.classify() }),
+    + flagComparisons.map { ($0, TranslationRule(.written, disturbs: true) { $0.compareToFlags() }) } + [
+        (ZYDIS_MNEMONIC_FSQRT, TranslationRule(disturbs: true) { $0.replaceTop(0xFA) }),
+        (ZYDIS_MNEMONIC_FRNDINT, TranslationRule(disturbs: true) { $0.replaceTop(0xFC) }),
+        (ZYDIS_MNEMONIC_FCHS, TranslationRule(disturbs: true) { $0.changeSign(6, 0x80) }),
+        (ZYDIS_MNEMONIC_FABS, TranslationRule(disturbs: true) { $0.changeSign(4, 0x7F) }),
+        (ZYDIS_MNEMONIC_FTST, TranslationRule(disturbs: true) { $0.compareWithZero() }),
+        (ZYDIS_MNEMONIC_FXAM, TranslationRule(disturbs: true) { $0.classify() }),
     ]
 
 /// With the operation's number in encodings with a memory operand, and whether that is an integer.

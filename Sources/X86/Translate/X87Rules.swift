@@ -4,20 +4,20 @@ import CZydis
 /// x87 moves and control.
 let x87Rules: [(ZydisMnemonic, TranslationRule)] =
     constants.map { mnemonic, signExponent, significand in
-        (mnemonic, TranslationRule(disturbs: true, accepts: acceptsX87) { $0.loadConstant(signExponent, significand) })
+        (mnemonic, TranslationRule(disturbs: true) { $0.loadConstant(signExponent, significand) })
     } + [
-        (ZYDIS_MNEMONIC_FLD, TranslationRule(disturbs: true, accepts: acceptsX87) { $0.loadX87() }),
-        (ZYDIS_MNEMONIC_FILD, TranslationRule(disturbs: true, accepts: acceptsX87) { $0.loadInteger() }),
-        (ZYDIS_MNEMONIC_FST, TranslationRule(disturbs: true, accepts: acceptsX87) { $0.storeX87() }),
-        (ZYDIS_MNEMONIC_FSTP, TranslationRule(disturbs: true, accepts: acceptsX87) { $0.storeX87() }),
-        (ZYDIS_MNEMONIC_FIST, TranslationRule(disturbs: true, accepts: acceptsX87) { $0.storeInteger(cuts: false) }),
-        (ZYDIS_MNEMONIC_FISTP, TranslationRule(disturbs: true, accepts: acceptsX87) { $0.storeInteger(cuts: false) }),
+        (ZYDIS_MNEMONIC_FLD, TranslationRule(disturbs: true) { $0.loadX87() }),
+        (ZYDIS_MNEMONIC_FILD, TranslationRule(disturbs: true) { $0.loadInteger() }),
+        (ZYDIS_MNEMONIC_FST, TranslationRule(disturbs: true) { $0.storeX87() }),
+        (ZYDIS_MNEMONIC_FSTP, TranslationRule(disturbs: true) { $0.storeX87() }),
+        (ZYDIS_MNEMONIC_FIST, TranslationRule(disturbs: true) { $0.storeInteger(cuts: false) }),
+        (ZYDIS_MNEMONIC_FISTP, TranslationRule(disturbs: true) { $0.storeInteger(cuts: false) }),
         (ZYDIS_MNEMONIC_FISTTP, TranslationRule(disturbs: true, accepts: acceptsCutting) { $0.storeInteger(cuts: true) }),
-        (ZYDIS_MNEMONIC_FXCH, TranslationRule(disturbs: true, accepts: acceptsX87) { $0.exchangeX87() }),
-        (ZYDIS_MNEMONIC_FNSTCW, TranslationRule(disturbs: true, accepts: acceptsX87) { $0.storeWord(Slot.x87Control) }),
-        (ZYDIS_MNEMONIC_FNSTSW, TranslationRule(disturbs: true, accepts: acceptsX87) { $0.storeWord(Slot.x87Status) }),
-        (ZYDIS_MNEMONIC_FLDCW, TranslationRule(disturbs: true, accepts: acceptsX87) { $0.loadControl() }),
-        (ZYDIS_MNEMONIC_FWAIT, TranslationRule(disturbs: true, accepts: acceptsX87) { $0.waitForX87() }),
+        (ZYDIS_MNEMONIC_FXCH, TranslationRule(disturbs: true) { $0.exchangeX87() }),
+        (ZYDIS_MNEMONIC_FNSTCW, TranslationRule(disturbs: true) { $0.storeWord(Slot.x87Control) }),
+        (ZYDIS_MNEMONIC_FNSTSW, TranslationRule(disturbs: true) { $0.storeWord(Slot.x87Status) }),
+        (ZYDIS_MNEMONIC_FLDCW, TranslationRule(disturbs: true) { $0.loadControl() }),
+        (ZYDIS_MNEMONIC_FWAIT, TranslationRule(disturbs: true) { $0.waitForX87() }),
     ]
 
 /// Rounded to the nearest.
@@ -28,11 +28,8 @@ private let constants: [(ZydisMnemonic, Int32, UInt64)] = [
     (ZYDIS_MNEMONIC_FLDLN2, 0x3FFE, 0xB172_17F7_D1CF_79AC),
 ]
 
-/// The modes in which FIP is a linear address.
-let acceptsX87: TranslationRule.Filter = { _, mode in mode == TranslationMode.flat32 || mode == TranslationMode.long }
-
 /// FISTTP is of SSE3.
-private let acceptsCutting: TranslationRule.Filter = { acceptsX87($0, $1) && host_has_sse41() }
+private let acceptsCutting: TranslationRule.Filter = { _, _ in host_has_sse41() }
 
 extension BlockTranslator {
     fileprivate mutating func loadConstant(_ signExponent: Int32, _ significand: UInt64) {

@@ -7,7 +7,8 @@ extension RandomProgram {
     mutating func writeInstruction() {
         switch random.below(100) {
         case 0..<60: writeGenerated()
-        case 60..<72: writeFlagReader()
+        case 60..<70: writeFlagReader()
+        case 70..<72: writeX87()
         case 72..<78: writePatchable()
         case 78..<82: writeStoreToCode()
         case 82..<88: writePushAndPop()
@@ -225,6 +226,116 @@ extension RandomProgram {
             case 5 where random.chance(20): code.putNarrow([0x0F, 0x77])
             default: code.putNarrow([0x0F, random.pick(operations), 0xC0 | operands])
             }
+        }
+    }
+
+    // MARK: x87
+
+    /// A run of x87 instructions on numbers that are mostly normal, on a stack that is nearly always in order, with #P signaled before.
+    private mutating func writeX87() {
+        let places = (0..<4).map { _ in 0x1_0000 + UInt64(random.below(0x3FC)) << 3 + (random.chance(10) ? UInt64(random.below(8)) : 0) }
+        for place in places { writeNumber(place) }
+        // fninit
+        var depth = random.chance(90) ? 0 : random.below(9)
+        if depth == 0 { code.putNarrow([0xDB, 0xE3]) }
+        // fldpi; fmul st(0), st(0)
+        if random.chance(95) {
+            code.putNarrow([0xD9, 0xEB])
+            code.putNarrow([0xD8, 0xC8])
+            depth += 1
+        }
+        if random.chance(15) { writeControlWord(places[0]) }
+        for _ in 0..<4 + random.below(16) {
+            if random.chance(1) { depth = random.below(9) }
+            switch depth {
+            case ..<2 where random.chance(80), ..<1: depth += writeX87Push(random.pick(places), depth)
+            case 7...: depth -= writeX87Pop(random.pick(places), depth)
+            default:
+                switch random.below(10) {
+                case 0, 1: depth += writeX87Push(random.pick(places), depth)
+                case 2, 3: depth -= writeX87Pop(random.pick(places), depth)
+                default: writeX87InPlace(random.pick(places), depth)
+                }
+            }
+        }
+    }
+
+    /// A memory operand at `place`.
+    private func putX87(_ opcode: UInt8, _ extension: UInt8, _ place: UInt64) -> [UInt8] {
+        [opcode, 0x04 | `extension` << 3, 0x25] + CodeWriter.little(data(place), 4)
+    }
+
+    /// A double whose upper half as a float is of the same kind.
+    private mutating func writeNumber(_ place: UInt64) {
+        let exponent = random.chance(85) ? 1013 + UInt64(random.below(20)) : random.pick([0, 1, 2, 800, 1400, 2045, 2046, 2047])
+        var high = UInt64(random.below(2)) << 31 | exponent << 20 | UInt64(random.below(1 << 20))
+        var low = random.chance(30) ? 0 : random.next() & 0xFFFF_FFFF
+        if random.chance(15) { (high, low) = (high & 0xFFF0_0000, 0) }
+        if random.chance(8) { (high, low) = (high & 0x8000_0000, 0) }
+        writeWord(place, low)
+        writeWord(place + 4, high)
+    }
+
+    /// mov dword [place], value
+    private mutating func writeWord(_ place: UInt64, _ value: UInt64) {
+        code.put([0xC7, 0x04, 0x25] + CodeWriter.little(data(place), 4), value)
+    }
+
+    private mutating func writeControlWord(_ place: UInt64) {
+        writeWord(place, random.pick([0x37F, 0xF7F, 0xF7F, 0xB7F, 0x77F, 0x27F, 0x7F, random.chance(20) ? 0x35E : 0x37F]))
+        code.putNarrow(putX87(0xD9, 5, place))
+    }
+
+    /// Gives how many registers it pushes.
+    private mutating func writeX87Push(_ place: UInt64, _ depth: Int) -> Int {
+        switch random.below(10) {
+        case 0: code.putNarrow([0xD9, random.pick([0xE8, 0xE8, 0xE9, 0xEA, 0xEB, 0xEC, 0xED, 0xEE])])
+        case 1: code.putNarrow(putX87(0xD9, 0, place + 4))
+        case 2: code.putNarrow([0xD9, 0xC0 | UInt8(random.below(max(depth, 1)))])
+        case 3: code.putNarrow(putX87(random.pick([0xDB, 0xDF]), 0, place))
+        case 4: code.putNarrow(putX87(0xDF, 5, place))
+        case 5 where random.chance(30): code.putNarrow(putX87(0xDB, 5, place))
+        default: code.putNarrow(putX87(0xDD, 0, place))
+        }
+        return 1
+    }
+
+    /// Gives how many registers it pops.
+    private mutating func writeX87Pop(_ place: UInt64, _ depth: Int) -> Int {
+        let other = UInt8(depth > 1 ? 1 + random.below(depth - 1) : 0)
+        switch random.below(12) {
+        case 0: code.putNarrow(putX87(0xD9, 3, place + 4))
+        case 1, 2: code.putNarrow(putX87(0xDD, 3, place))
+        case 3: code.putNarrow([0xDD, 0xD8 | UInt8(random.below(depth))])
+        case 4: code.putNarrow(putX87(0xDB, random.pick([1, 3, 7]), place))
+        case 5: code.putNarrow(putX87(0xDF, random.pick([1, 3, 7]), place))
+        case 6: code.putNarrow([0xDF, random.pick([0xE8, 0xF0]) | other])
+        case 7 where depth > 1:
+            code.putNarrow(random.pick([[0xDA, 0xE9], [0xDE, 0xD9]]))
+            return 2
+        case 8: code.putNarrow([0xD8, 0xD8 | other])
+        default: code.putNarrow([0xDE, random.pick([0xC0, 0xC8, 0xE0, 0xE8, 0xF0, 0xF8]) | other])
+        }
+        return 1
+    }
+
+    private mutating func writeX87InPlace(_ place: UInt64, _ depth: Int) {
+        let operation = UInt8(random.pick([0, 1, 4, 5, 6, 7]))
+        let other = UInt8(random.below(depth))
+        switch random.below(16) {
+        case 0: code.putNarrow([0xD9, random.pick([0xE0, 0xE1, 0xE4, 0xE5, 0xFA, 0xFC])])
+        case 1, 2: code.putNarrow([0xD9, 0xC8 | other])
+        case 3: code.putNarrow(random.pick([[0xDB, 0xE8 | other], [0xDB, 0xF0 | other], [0xDD, 0xE0 | other]]))
+        case 4: code.putNarrow(putX87(0xD8, operation, place + 4))
+        case 5: code.putNarrow(putX87(0xDC, random.chance(80) ? operation : 2, place))
+        case 6: code.putNarrow(putX87(random.pick([0xDA, 0xDE]), random.chance(80) ? operation : 2, place))
+        case 7: code.putNarrow(putX87(random.pick([0xD9, 0xDD]), 2, place))
+        case 8: code.putNarrow([0xDD, 0xD0 | other])
+        case 9: code.putNarrow(random.pick([[0xDF, 0xE0], [0x9B], putX87(0xD9, 7, place), putX87(0xDD, 7, place)]))
+        case 10 where random.chance(30): writeControlWord(place)
+        case 11 where random.chance(30): writeNumber(place)
+        case 12, 13: code.putNarrow([0xDC, 0xC0 | operation << 3 | other])
+        default: code.putNarrow([0xD8, 0xC0 | operation << 3 | other])
         }
     }
 
