@@ -50,7 +50,10 @@ private let acceptsMemoryAndRegister: TranslationRule.Filter = { instruction, _ 
 extension BlockTranslator {
     /// The flags as the host's behind a probe: the address moves from RAX, which that needs, to RCX.
     private mutating func loadFlagsBehind(_ memory: HostOperand) -> HostOperand {
-        if flags.contains(.host) { return memory }
+        if flags.contains(.host) || directRecipe != nil {
+            loadFlags()
+            return memory
+        }
         assembler.load(8, .rcx, .register(.rax))
         loadFlags()
         guard case .memory(let place) = memory else { return memory }

@@ -2,9 +2,9 @@
 extension BlockTranslator {
     /// Code that stands behind the block because it seldom runs.
     enum Cold {
-        case sharingLess(Assembler.Jump, Int, restoresMXCSR: Bool)
+        case sharingLess(Assembler.Jump, Int, FlagRecipe?, restoresMXCSR: Bool)
         case elsewhere([Assembler.Jump])
-        case substep(Int, [Miss], resume: UnsafeMutablePointer<UInt8>, loadsFlags: Bool, loadsMXCSR: Bool)
+        case substep(Int, [Miss], FlagRecipe?, resume: UnsafeMutablePointer<UInt8>, loadsFlags: Bool, loadsMXCSR: Bool)
         case exit(Assembler.Jump, refund: Int, target: Int64, savesFlags: Bool, restoresMXCSR: Bool)
         case noBudget(Assembler.Jump)
         case stack(StackLook)
@@ -18,6 +18,7 @@ extension BlockTranslator {
         let resume: UnsafeMutablePointer<UInt8>
         let size: Int32
         let instruction: Int
+        let recipe: FlagRecipe?
         /// If it is not there either, code that shares less goes on, not the handler.
         var isGroup: Bool
         let hasMXCSR: Bool
@@ -45,7 +46,8 @@ extension BlockTranslator {
         cold.append(
             .stack(
                 StackLook(
-                    jump: jump, resume: assembler.cursor, size: size, instruction: index, isGroup: isGroup, hasMXCSR: hasMXCSR)))
+                    jump: jump, resume: assembler.cursor, size: size, instruction: index, recipe: coldRecipe, isGroup: isGroup,
+                    hasMXCSR: hasMXCSR)))
         if !isGroup { looksOnStack = true }
     }
 
@@ -56,6 +58,7 @@ extension BlockTranslator {
         assembler.arithmetic(5, 8, .rax, .memory(Slot.stackPage))
         assembler.arithmetic(7, 8, .rax, .memory(Slot.stackLimit(look.size)))
         assembler.jump(if: 2, to: look.resume)
+        save(look.recipe)
         if look.hasMXCSR { writeMXCSRRestore() }
         if look.isGroup {
             leaveSharingLess(look.instruction)
@@ -66,15 +69,15 @@ extension BlockTranslator {
     }
 
     /// From here, if `condition` holds, translated code goes on that shares nothing: nothing of the instruction was done yet, and the
-    /// flags are in their slot.
+    /// flags are in their slot or have a recipe.
     mutating func exitSharingLess(if condition: UInt8) {
-        cold.append(.sharingLess(assembler.jump(if: condition), index, restoresMXCSR: hasMXCSR))
+        cold.append(.sharingLess(assembler.jump(if: condition), index, coldRecipe, restoresMXCSR: hasMXCSR))
     }
 
     /// What missed in this instruction so far goes on in code that shares less, not in the handler, which would pass by what comes now and others
     /// rely on.
     mutating func missSharingLess() {
-        for miss in misses { cold.append(.sharingLess(miss.jump, index, restoresMXCSR: miss.hasMXCSR)) }
+        for miss in misses { cold.append(.sharingLess(miss.jump, index, coldRecipe, restoresMXCSR: miss.hasMXCSR)) }
         misses = []
         for place in cold.indices {
             guard case .stack(var look) = cold[place], look.instruction == index else { continue }
@@ -175,8 +178,9 @@ extension BlockTranslator {
 
     mutating func write(_ part: Cold) {
         switch part {
-        case .sharingLess(let jump, let index, let restoresMXCSR):
+        case .sharingLess(let jump, let index, let recipe, let restoresMXCSR):
             assembler.join(jump)
+            save(recipe)
             if restoresMXCSR { writeMXCSRRestore() }
             leaveSharingLess(index)
         case .stack(let look): write(look)
@@ -184,13 +188,14 @@ extension BlockTranslator {
         case .elsewhere(let jumps):
             for jump in jumps { assembler.join(jump) }
             leaveUnentered()
-        case .substep(let index, let misses, let resume, let loadsFlags, let loadsMXCSR):
+        case .substep(let index, let misses, let recipe, let resume, let loadsFlags, let loadsMXCSR):
             self.index = index
             for miss in misses where miss.hasUsedX87 { assembler.join(miss.jump) }
             if misses.contains(where: \.hasUsedX87) { initializeHostX87() }
             for miss in misses where miss.hasMXCSR && !miss.hasUsedX87 { assembler.join(miss.jump) }
             if misses.contains(where: \.hasMXCSR) { writeMXCSRRestore() }
             for miss in misses where !miss.hasMXCSR && !miss.hasUsedX87 { assembler.join(miss.jump) }
+            save(recipe)
             jumpToHandler()
             if loadsFlags || loadsMXCSR {
                 step.pointee.resume = buffer.memory.executable(assembler.cursor)

@@ -1,10 +1,25 @@
 /// Where the status flags and MXCSR are while a block runs.
 extension BlockTranslator {
-    /// Sees to it that the flags are in their slot, if anybody may see them. Leaves the host's as they are; changes RAX.
+    /// Sees to it that the flags are in their slot, if anybody may see them. Leaves the host's as they are if they are the guest's;
+    /// changes RAX.
     mutating func saveFlags() {
-        guard flags.contains(.host), !flags.contains(.slot) else { return }
+        guard !flags.contains(.slot), flags.contains(.host) || recipe != nil else { return }
+        if !flags.contains(.host) { recipe?.write(&self) }
         writeFlagSave()
         flags.insert(.slot)
+    }
+
+    /// Saves the flags on a cold path that begins where there was but a recipe for them. Changes RAX.
+    mutating func save(_ recipe: FlagRecipe?) {
+        guard let recipe else { return }
+        recipe.write(&self)
+        writeFlagSave()
+    }
+
+    /// The recipe for the flags, if following it changes nothing else.
+    var directRecipe: FlagRecipe? {
+        guard let recipe, recipe.isDirect(hasLogic: buffer.definedFlags.contains(.logic)) else { return nil }
+        return recipe
     }
 
     mutating func writeFlagSave() {
@@ -16,7 +31,7 @@ extension BlockTranslator {
     /// Sees to it that the flags are the host's. Changes RAX.
     mutating func loadFlags() {
         guard !flags.contains(.host) else { return }
-        writeFlagLoad()
+        if let directRecipe { directRecipe.write(&self) } else { writeFlagLoad() }
         flags.insert(.host)
     }
 
@@ -26,11 +41,15 @@ extension BlockTranslator {
         assembler.bytes(0x04, 0x7F, 0x9E)
     }
 
-    /// Sees to it that CF is the host's, for an instruction that changes all other flags.
+    /// Sees to it that CF is the host's, for an instruction that changes all other flags. Changes no register.
     mutating func loadCarry() {
         guard !flags.contains(.host) else { return }
-        assembler.instruction(2, map: 1, 0xBA, 4, .memory(Slot.flags))
-        assembler.byte(8)
+        if let directRecipe {
+            directRecipe.write(&self)
+        } else {
+            assembler.instruction(2, map: 1, 0xBA, 4, .memory(Slot.flags))
+            assembler.byte(8)
+        }
         flags.insert(.host)
     }
 

@@ -2,12 +2,12 @@
 ///
 /// The guest's registers live in `HostRegister.ofGuest`; RAX and RCX are free between instructions. Where a block begins and ends
 /// the status flags are in `TranslationState.flags`; inside, they stay in the host's as long as nothing disturbs them, and are
-/// saved before that only where somebody could see them.
+/// saved before that only where somebody could see them and there is no `FlagRecipe`.
 ///
 /// Whatever can fault is found out before an instruction changes anything. Then the whole instruction is left to its handler, in
 /// the cold part of the code.
 struct BlockTranslator {
-    /// Where the status flags are; neither: nobody will look at them.
+    /// Where the status flags are; neither: nobody will look at them, or there is a recipe.
     struct FlagPlaces: OptionSet {
         let rawValue: UInt8
         static let host = FlagPlaces(rawValue: 1)
@@ -32,6 +32,10 @@ struct BlockTranslator {
     /// The instruction being translated.
     var index = 0
     var flags = FlagPlaces.slot
+    /// How the flags that an instruction wrote come about once more.
+    var recipe: FlagRecipe?
+    /// The same, where they are nowhere else while the running instruction may be left to its handler.
+    var coldRecipe: FlagRecipe?
     /// Whether somebody may see the flags behind each instruction.
     private var liveAfter: [Bool]
     /// Jumps of the running instruction to its handler.
@@ -109,7 +113,7 @@ struct BlockTranslator {
         assembler = Assembler(at: start)
         cold = []
         accessCount = 0
-        flags = .slot
+        (flags, recipe) = (.slot, nil)
         (hasVectors, hasMXCSR, taggedMMX, hasX87, x87Top) = (false, false, nil, false, x87.top)
         emit(rules)
         return assembler.cursor
@@ -127,10 +131,10 @@ struct BlockTranslator {
             looksOnStack = false
             if buffer.isPoisoned { poison() }
             if let rule = rules[index] {
-                translate(rule)
+                translate(rule, rules)
             } else {
                 saveFlags()
-                flags = .slot
+                (flags, recipe) = (.slot, nil)
                 restoreMXCSR()
                 (hasVectors, taggedMMX, hasX87) = (false, nil, false)
                 jumpToHandler()
@@ -147,7 +151,7 @@ struct BlockTranslator {
         for part in cold { write(part) }
     }
 
-    /// The flags must be in their slot before it: something may fault, or the host's are lost.
+    /// The flags must be in their slot before it, or have a recipe: something may fault, or the host's are lost.
     private func disturbsFlags(_ rule: TranslationRule, _ index: Int) -> Bool {
         rule.disturbs && !isFollowed(index) || plan?.looks[index] ?? true
     }
@@ -197,21 +201,33 @@ struct BlockTranslator {
         cold.append(.elsewhere(jumps))
     }
 
-    private mutating func translate(_ rule: TranslationRule) {
+    private mutating func translate(_ rule: TranslationRule, _ rules: [TranslationRule?]) {
         if disturbsFlags(rule, index) {
-            saveFlags()
-            flags = .slot
+            if !flags.contains(.slot), let recipe, isEnough(recipe, rules) {
+                flags = []
+            } else {
+                saveFlags()
+                flags = .slot
+            }
         }
+        coldRecipe = flags.isEmpty ? recipe : nil
         if rule.endsBlock, !isFollowed(index) { restoreMXCSR() }
         rule.emit(&self)
         switch rule.flags {
-        case .unchanged, .saved: break
-        case .written: flags = flagsAreLive ? .host : []
-        case .changed: if !flagsAreLive { flags = [] } else if flags.contains(.host) { flags = .host }
+        case .unchanged: if recipe?.isLost(behind: instruction) == true { recipe = nil }
+        case .saved: recipe = nil
+        case .written:
+            flags = flagsAreLive ? .host : []
+            recipe = flagsAreLive ? FlagRecipe(instruction) : nil
+        case .changed:
+            if !flagsAreLive { flags = [] } else if flags.contains(.host) { flags = .host }
+            recipe = nil
         }
         if !misses.isEmpty || looksOnStack {
             assembler.anchorInRAX = nil
-            cold.append(.substep(index, misses, resume: assembler.cursor, loadsFlags: flags.contains(.host), loadsMXCSR: hasMXCSR))
+            cold.append(
+                .substep(
+                    index, misses, coldRecipe, resume: assembler.cursor, loadsFlags: flags.contains(.host), loadsMXCSR: hasMXCSR))
         }
     }
 
@@ -224,8 +240,29 @@ struct BlockTranslator {
                 live = true
                 continue
             }
-            if rule.flags == .written || rule.flags == .saved { live = false }
+            if overwritesFlags(rule, index) { live = false }
             if rule.readsFlags || rule.leaves || disturbsFlags(rule, index) { live = true }
         }
+    }
+
+    private func overwritesFlags(_ rule: TranslationRule, _ index: Int) -> Bool {
+        rule.flags == .written || rule.flags == .saved || substeps[index].instruction.isShiftByImmediate
+    }
+
+    /// Whether the recipe makes up for flags that are lost from this instruction on: code that is likely to run needs them no more, or
+    /// gets them by a direct recipe.
+    private func isEnough(_ recipe: FlagRecipe, _ rules: [TranslationRule?]) -> Bool {
+        var isLost = false
+        for index in index..<instructionCount {
+            guard let rule = rules[index], !rule.endsBlock || isFollowed(index) else { return false }
+            if disturbsFlags(rule, index), isLost { return false }
+            let overwrites = overwritesFlags(rule, index)
+            if rule.readsFlags || rule.leaves || rule.flags == .changed && !overwrites && liveAfter[index] {
+                return !isLost && directRecipe != nil
+            }
+            if overwrites || !liveAfter[index] { return true }
+            isLost = isLost || recipe.isLost(behind: substeps[index].instruction)
+        }
+        return false
     }
 }

@@ -59,7 +59,7 @@ extension BlockTranslator {
     /// Sees to it that a host's condition holds exactly if the guest's does, and gives it.
     private mutating func writeCondition(_ condition: UInt8) -> UInt8 {
         // JL, JGE, JLE and JG look at two flags at once.
-        if condition >= 12 { loadFlags() }
+        if condition >= 12 || directRecipe != nil { loadFlags() }
         if flags.contains(.host) { return condition }
         let masks: [(byte: Int32, mask: Int32)] = [(0, 1), (1, 1), (1, 0x40), (1, 0x41), (1, 0x80), (1, 4)]
         let (byte, mask) = masks[Int(condition >> 1)]

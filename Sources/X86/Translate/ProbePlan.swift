@@ -325,4 +325,22 @@ enum RegisterEffects {
     }()
 
     static func of(_ instruction: Instruction) -> RegisterEffects { all[Int(instruction.mnemonic.rawValue)] }
+
+    /// The general registers that an instruction may write, wholly or in part: a bit for each.
+    static func written(by instruction: Instruction) -> UInt16 {
+        func bit(_ operand: Instruction.Operand) -> UInt16 { operand.kind == .general ? 1 << UInt16(operand.register >> 3) : 0 }
+        let (first, second) = (bit(instruction.operands[0]), bit(instruction.operands[1]))
+        return switch of(instruction) {
+        case .none: 0
+        case .destination, .copy, .address, .sum, .count: first
+        case .both: first | second
+        case .push: 1 << 4
+        case .pop: 1 << 4 | first
+        case .leave: 1 << 4 | 1 << 5
+        case .product: instruction.operands[1].kind == .none ? 1 << 0 | 1 << 2 : first
+        case .accumulator: 1 << 0
+        case .data: 1 << 2
+        case .unknown: ~0
+        }
+    }
 }

@@ -35,6 +35,18 @@ private let acceptsDouble: TranslationRule.Filter = { instruction, _ in
         && (instruction.operands[2].kind == .immediate || HostRegister.ofGuest[Int(instruction.operands[1].register >> 3)] != nil)
 }
 
+extension Instruction {
+    /// It is a shift or double shift by an immediate. With a rule it writes all flags, for then that is not 0.
+    var isShiftByImmediate: Bool {
+        switch Int32(mnemonic.rawValue) {
+        case Int32(ZYDIS_MNEMONIC_SHL.rawValue), Int32(ZYDIS_MNEMONIC_SHR.rawValue), Int32(ZYDIS_MNEMONIC_SAR.rawValue):
+            operands[1].kind == .immediate
+        case Int32(ZYDIS_MNEMONIC_SHLD.rawValue), Int32(ZYDIS_MNEMONIC_SHRD.rawValue): operands[2].kind == .immediate
+        default: false
+        }
+    }
+}
+
 extension BlockTranslator {
     /// `keepsFlags`: of the flags that are seen behind it some are older, even if the count is not 0.
     fileprivate mutating func shift(_ operation: UInt8, keepsFlags: Bool) {

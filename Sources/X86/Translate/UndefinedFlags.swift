@@ -3,7 +3,11 @@
 extension BlockTranslator {
     /// Behind AND, OR, XOR and TEST: AF is 0. Changes RAX.
     mutating func settleLogicFlags() {
-        guard flagsAreLive, !buffer.definedFlags.contains(.logic) else { return }
+        if flagsAreLive { writeLogicFlags() }
+    }
+
+    mutating func writeLogicFlags() {
+        guard !buffer.definedFlags.contains(.logic) else { return }
         scramble(Flag.af)
         // LAHF; AND AH, EFH; SAHF. AND clears OF as they do.
         assembler.bytes(0x9F, 0x80, 0xE4, 0xEF, 0x9E)
