@@ -39,7 +39,7 @@ struct RandomCode {
         (Selector.code64, 0xFFFF_FFFF, 0xA09B, 0x00AF_9B00_0000_FFFF),
     ]
 
-    func machine(_ engine: EngineKind = .interpret, poison: Bool = false) throws -> Machine {
+    func machine(_ engine: EngineKind = .interpret, poison: Bool = false, longestTranslation: Int = EngineKnobs().longestTranslation) throws -> Machine {
         let source = BootSource.flat(ImageFile(name: "random", bytes: bytes), address: Address.code, mode: .real)
         var manifest = Manifest(boot: source.manifestEntry)
         manifest.memory = 1 << 20
@@ -48,11 +48,20 @@ struct RandomCode {
         var knobs = EngineKnobs()
         (knobs.tlbEntries, knobs.blockSlots, knobs.arenaInstructions) = (64, 256, 1024)
         (knobs.engine, knobs.codeBytes, knobs.translationThreshold, knobs.poison) = (engine, 1 << 18, 0, poison)
+        knobs.longestTranslation = longestTranslation
         let machine = try Machine(manifest: manifest, knobs: knobs)
         try machine.load(source)
-        installTables(in: machine.memory)
-        machine.processor.state = entryState(machine.processor.state)
+        enter(machine, from: machine.processor.state)
         return machine
+    }
+
+    /// Lets a machine that was made for another program run this one next. `start`: its processor's state when it was made.
+    func enter(_ machine: Machine, from start: State) {
+        machine.memory.write(PhysicalAddress(Address.code), bytes)
+        installTables(in: machine.memory)
+        var state = entryState(start)
+        state.position = machine.position.rawValue
+        machine.processor.state = state
     }
 
     private func entryState(_ start: State) -> State {
