@@ -39,7 +39,9 @@ struct RandomCode {
         (Selector.code64, 0xFFFF_FFFF, 0xA09B, 0x00AF_9B00_0000_FFFF),
     ]
 
-    func machine(_ engine: EngineKind = .interpret, poison: Bool = false, longestTranslation: Int = EngineKnobs().longestTranslation) throws -> Machine {
+    func machine(
+        _ engine: EngineKind = .interpret, poison: Bool = false, longestTranslation: Int = EngineKnobs().longestTranslation
+    ) throws -> Machine {
         let source = BootSource.flat(ImageFile(name: "random", bytes: bytes), address: Address.code, mode: .real)
         var manifest = Manifest(boot: source.manifestEntry)
         manifest.memory = 1 << 20

@@ -71,8 +71,8 @@ extension BlockTranslator {
 
     /// It is addressed by the stack pointer alone, in a flat segment, and likely to lie in the page that the last of these lay in.
     private func isOnStack(_ access: MemoryAccess) -> Bool {
-        translation.pointee.sharing == .groups && access.base == 4 && access.index >= 16 && access.segment < UInt8(SegmentIndex.fs) && access.segment != UInt8(SegmentIndex.cs)
-            && (isLong || mode == TranslationMode.flat32) && access.width == addressWidth
+        translation.pointee.sharing == .groups && access.base == 4 && access.index >= 16 && access.segment < UInt8(SegmentIndex.fs)
+            && access.segment != UInt8(SegmentIndex.cs) && (isLong || mode == TranslationMode.flat32) && access.width == addressWidth
     }
 
     /// The same of an operand whose address the instruction has computed in RAX.

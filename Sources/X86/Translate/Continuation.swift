@@ -6,7 +6,8 @@ extension CPU {
         let core = core
         // What is due at the boundary comes before the fetch, which sets accessed bits.
         guard let running = core.pointee.translation.targets, core.pointee.translationMode != TranslationMode.none,
-            TranslationMode.isFlat(core.pointee.translationMode), !core.pointee.attention, state.position < limit, core.pointee.droppedPageCount == 0, !needsBoundaryWork,
+            TranslationMode.isFlat(core.pointee.translationMode), !core.pointee.attention, state.position < limit,
+            core.pointee.droppedPageCount == 0, !needsBoundaryWork,
             state.rflags & Flag.rf == 0, state.fpu.mxcsr & MXCSR.masks == MXCSR.masks
         else { return 0 }
         let linear = (core.pointee.segmentCache[unchecked: SegmentIndex.cs].base &+ state.rip) & core.pointee.linearMask

@@ -1,10 +1,12 @@
 import CHostCode
 import CZydis
 
-/// SSE and SSE2, and SSSE3 and SSE4.1 where the host has them: arithmetic of integers, shuffles and logic, and floating point, which the host does under the guest's MXCSR. RCP and
-/// RSQRT are our own (ruling R13), so they have no rule.
+/// SSE and SSE2, and SSSE3 and SSE4.1 where the host has them: arithmetic of integers, shuffles and logic, and floating point, which the
+/// host does under the guest's MXCSR. RCP and RSQRT are our own (ruling R13), so they have no rule.
 let sseRules: [(ZydisMnemonic, TranslationRule)] =
-    (plainMnemonics + (host_has_sse41() ? newerMnemonics : [])).map { ($0, TranslationRule(disturbs: true, accepts: acceptsPlainOperation) { $0.operatePlainly() }) }
+    (plainMnemonics + (host_has_sse41() ? newerMnemonics : [])).map {
+        ($0, TranslationRule(disturbs: true, accepts: acceptsPlainOperation) { $0.operatePlainly() })
+    }
     + floatingPointMnemonics.map {
         (
             $0,

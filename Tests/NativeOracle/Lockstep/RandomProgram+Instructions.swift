@@ -146,7 +146,9 @@ extension RandomProgram {
 
     // MARK: What chance has too little of
 
-    private mutating func register() -> UInt8 { UInt8(random.pick(isLong ? [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] : [0, 1, 2, 3, 5, 6, 7])) }
+    private mutating func register() -> UInt8 {
+        UInt8(random.pick(isLong ? [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] : [0, 1, 2, 3, 5, 6, 7]))
+    }
 
     /// ModRM with two registers, behind the REX prefix that it needs.
     private func registers(_ opcode: [UInt8], _ reg: UInt8, _ rm: UInt8, wide: Bool = false) -> [UInt8] {
@@ -350,7 +352,8 @@ extension RandomProgram {
             let operation = UInt8(random.below(8)) << 3 | UInt8(random.pick([0, 1, 2, 3]))
             let reg = register()
             let rex: UInt8 = (wide ? 8 : 0) | (reg >> 3) << 2 | UInt8(base) >> 3
-            code.put((rex != 0 && isLong ? [0x40 | rex] : []) + [operation, 0x40 | (reg & 7) << 3 | UInt8(base) & 7, UInt8(truncatingIfNeeded: random.next()) & 0x7F])
+            let displacement = UInt8(truncatingIfNeeded: random.next()) & 0x7F
+            code.put((rex != 0 && isLong ? [0x40 | rex] : []) + [operation, 0x40 | (reg & 7) << 3 | UInt8(base) & 7, displacement])
         }
     }
 }
