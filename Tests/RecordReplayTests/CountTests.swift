@@ -27,7 +27,7 @@ struct CountTests {
 
     private static let bounds = [
         Bounds(guest: "bench-alu", slowAccesses: 5, handlerSteps: 10, translations: 5, entries: 20, translated: 0.9999),
-        Bounds(guest: "bench-memory", slowAccesses: 2_400, handlerSteps: 2_200, translations: 8, entries: 190, translated: 0.9997),
+        Bounds(guest: "bench-memory", slowAccesses: 2_400, handlerSteps: 2_200, translations: 8, entries: 125, translated: 0.9997),
         Bounds(guest: "bench-branches", slowAccesses: 5, handlerSteps: 100, translations: 25, entries: 170, translated: 0.9999),
         Bounds(guest: "bench-rewrite", slowAccesses: 89_000, handlerSteps: 233_000, translations: 1_000, entries: 209_000, translated: 0.7),
         Bounds(guest: "paging", slowAccesses: 4_400, handlerSteps: 26_500, translations: 60, entries: 5_400, translated: 0.5),

@@ -68,7 +68,7 @@ extension BlockTranslator {
         }
     }
 
-    /// From here, if `condition` holds, translated code goes on that shares nothing: nothing of the instruction was done yet, and the
+    /// From here, if `condition` holds, translated code goes on that shares less: nothing of the instruction was done yet, and the
     /// flags are in their slot or have a recipe.
     mutating func exitSharingLess(if condition: UInt8) {
         cold.append(.sharingLess(assembler.jump(if: condition), index, coldRecipe, restoresMXCSR: hasMXCSR))

@@ -39,8 +39,9 @@ struct Translation {
     }
 
     /// Whether it was interpreted often enough to be translated. Code that was dropped before will be again: each time it has to be
-    /// twice as hot, up to sixteen times, so that a guest that rewrites its code is not translated all the time.
-    func isHot(threshold: UInt32) -> Bool { heat > threshold << min(drops, 4) }
+    /// twice as hot, up to sixteen times, so that a guest that rewrites its code is not translated all the time. Code that shares less
+    /// than all is come to from translated code only, so that it is hot from the start.
+    func isHot(threshold: UInt32) -> Bool { heat > threshold << min(drops, 4) || sharing != .groups && drops == 0 }
 }
 
 /// Which accesses of a block share a look into the TLB (see `ProbePlan`). Where some that do turn out not to lie in one page, or to
