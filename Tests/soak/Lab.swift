@@ -26,8 +26,6 @@ struct Lab {
         let status: Int32
         let output: Data
         let errors: String
-        /// User CPU seconds.
-        let cpu: Double
         /// Seconds until its first line of output was there, to some milliseconds; nil where there was none.
         let firstLine: Double?
         /// The most memory that it had at a time, in bytes.
@@ -88,8 +86,9 @@ struct Lab {
         process.executableURL = URL(fileURLWithPath: hindsight)
         process.arguments = arguments
         let output = file("output-\(UUID().uuidString)")
-        FileManager.default.createFile(atPath: output, contents: nil)
-        FileManager.default.createFile(atPath: output + ".errors", contents: nil)
+        for path in [output, output + ".errors"] {
+            guard FileManager.default.createFile(atPath: path, contents: nil) else { throw Refuted("\(path) cannot be written") }
+        }
         defer {
             try? FileManager.default.removeItem(atPath: output)
             try? FileManager.default.removeItem(atPath: output + ".errors")
@@ -98,7 +97,6 @@ struct Lab {
         process.standardError = FileHandle(forWritingAtPath: output + ".errors")
         let pipe = Pipe()
         process.standardInput = type == nil ? FileHandle.nullDevice : pipe
-        let start = Self.childrenCPU
         let begin = Date()
         try process.run()
         do { try type?(Keyboard(input: pipe.fileHandleForWriting, output: output, process: process)) } catch {
@@ -118,14 +116,18 @@ struct Lab {
         return Finished(
             status: process.terminationStatus, output: FileManager.default.contents(atPath: output) ?? Data(),
             errors: String(decoding: FileManager.default.contents(atPath: output + ".errors") ?? Data(), as: UTF8.self),
-            cpu: Self.childrenCPU - start, firstLine: firstLine, peakMemory: peakMemory)
+            firstLine: firstLine, peakMemory: peakMemory)
     }
 
     /// VmHWM of proc(5).
     private static func peakMemory(of process: Int32) -> UInt64? {
-        let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
-        let line = status?.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
-        return line?.split(separator: " ").dropFirst().first.flatMap { UInt64($0) }.map { $0 << 10 }
+        (try? status(of: String(process), "VmHWM:"))?.split(separator: " ").first.flatMap { UInt64($0) }.map { $0 << 10 }
+    }
+
+    /// What proc(5)'s status file says of a process behind a name and a colon.
+    private static func status(of process: String, _ name: String) throws -> Substring? {
+        let text = try String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+        return text.split(separator: "\n").first { $0.hasPrefix(name) }?.dropFirst(name.count)
     }
 
     /// Runs a command with `--json` and decodes its last line.
@@ -159,9 +161,27 @@ struct Lab {
             "\(what): \(replayed.result ?? "?") at \(replayed.position), digest \(replayed.digest)")
     }
 
-    private static var childrenCPU: Double {
-        var usage = rusage()
-        getrusage(Int32(RUSAGE_CHILDREN.rawValue), &usage)
-        return Double(usage.ru_utime.tv_sec) + Double(usage.ru_utime.tv_usec) * 1e-6
+    /// The user CPU seconds of commands that run at the same time on one core: what else the machine does slows all of them down alike.
+    func userSeconds(together commands: [[String]]) throws -> [Double] {
+        let allowed = try Self.status(of: "self", "Cpus_allowed_list:").flatMap { $0.split { !$0.isNumber }.first }
+        guard let core = allowed else { throw Refuted("no core to run on") }
+        let started = try commands.map { arguments in
+            let (process, times) = (Process(), Pipe())
+            process.executableURL = URL(fileURLWithPath: "/bin/bash")
+            let script = "TIMEFORMAT=%3U; time taskset -c \"$0\" \"$@\" >/dev/null 2>&1"
+            process.arguments = ["-c", script, String(core), hindsight] + arguments
+            process.standardInput = FileHandle.nullDevice
+            process.standardError = times
+            try process.run()
+            return (process, times)
+        }
+        return try zip(commands, started).map { arguments, run in
+            let text = String(decoding: run.1.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+            run.0.waitUntilExit()
+            guard run.0.terminationStatus == 0, let seconds = Double(text.filter { !$0.isWhitespace }) else {
+                throw Refuted("hindsight \(arguments.joined(separator: " ")): exit code \(run.0.terminationStatus): \(text)")
+            }
+            return seconds
+        }
     }
 }

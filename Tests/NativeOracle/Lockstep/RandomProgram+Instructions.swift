@@ -60,7 +60,8 @@ extension RandomProgram {
             default: break
             }
             switch disassembly.mnemonic {
-            case ZYDIS_MNEMONIC_HLT, ZYDIS_MNEMONIC_MOV where touchesSystemRegister(disassembly): return false
+            case ZYDIS_MNEMONIC_HLT: return false
+            case ZYDIS_MNEMONIC_MOV where touchesSystemRegister(disassembly): return false
             default: break
             }
         }
