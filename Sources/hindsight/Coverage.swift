@@ -6,7 +6,8 @@ import struct X86.EngineKnobs
 struct Coverage: Encodable {
     struct Row: Encodable {
         let instruction: String
-        let count: UInt64
+        /// Each iteration of a REP is one.
+        let steps: UInt64
         /// Of all steps.
         let share: Double
     }
@@ -24,10 +25,12 @@ struct Coverage: Encodable {
     let entries: UInt64
     /// Steps of instructions in translated blocks that handlers made.
     let handlerSteps: UInt64
+    /// Steps outside of translated blocks: code that is cold, or that has to be stepped through.
+    let interpretedSteps: UInt64
     /// Data accesses that walked the page tables, and those that took the slow path for whatever reason.
     let tlbMisses: UInt64
     let slowAccesses: UInt64
-    /// Instructions in translated blocks that handlers executed.
+    /// `handlerSteps` by instruction, the most first.
     let handled: [Row]
 
     /// Replays a trace on the translator.
@@ -43,29 +46,31 @@ struct Coverage: Encodable {
         let steps = max(1, machine.position.rawValue - begin.rawValue)
         trace = path
         self.steps = steps
-        translated = Double(translator.translatedSteps) / Double(steps)
         let counts = translator.counts
+        translated = Double(counts.translatedSteps) / Double(steps)
         codeBytes = counts.codeBytes
         translations = counts.translations
         flushes = counts.flushes
         entries = counts.entries
         handlerSteps = counts.handlerSteps
+        interpretedSteps = steps - counts.translatedSteps - counts.handlerSteps
         tlbMisses = machine.processor.tlbMisses
         slowAccesses = machine.processor.slowAccesses
-        handled = translator.handledInstructions.sorted { $0.count > $1.count }
-            .map { Row(instruction: $0.name, count: $0.count, share: Double($0.count) / Double(steps)) }
+        handled = translator.handledInstructions.sorted { $0.steps > $1.steps }
+            .map { Row(instruction: $0.name, steps: $0.steps, share: Double($0.steps) / Double(steps)) }
     }
 
     func show(json: Bool) throws {
         if json { return try JSONLine.print(self) }
         func percent(_ share: Double) -> String { Text.decimals(100 * share, 3) + " %" }
+        func part(_ part: UInt64) -> String { "\(Text.grouped(part)) steps (\(percent(Double(part) / Double(steps))))" }
         var lines = [
             "\(trace): \(Text.grouped(steps)) steps, \(percent(translated)) translated, \(Text.grouped(UInt64(codeBytes))) bytes of code",
             "\(Text.grouped(translations)) blocks translated, \(Text.grouped(entries)) entries from outside, \(Text.grouped(flushes)) cache flushes",
             "\(Text.grouped(slowAccesses)) slow accesses, \(Text.grouped(tlbMisses)) TLB misses",
-            "executed by handlers in translated blocks:",
+            "\(part(interpretedSteps)) interpreted, \(part(handlerSteps)) executed by handlers in translated blocks:",
         ]
-        lines.append(Text.columns(handled.prefix(40).map { ($0.instruction, "\(Text.grouped($0.count))  \(percent($0.share))") }))
+        lines.append(Text.columns(handled.prefix(40).map { ($0.instruction, "\(Text.grouped($0.steps))  \(percent($0.share))") }))
         try StandardOutput.say(lines.joined(separator: "\n"))
     }
 }

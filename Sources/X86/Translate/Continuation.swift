@@ -47,7 +47,8 @@ extension CPU {
         }
         let instruction = UnsafeMutableRawPointer(next).assumingMemoryBound(to: Instruction.self)
         core.pointee.previousShadow = .sti
-        core.pointee.stopAt = state.position &+ 1
+        let before = state.position
+        core.pointee.stopAt = before &+ 1
         let status = instruction.pointee.handler(core, instruction)
         core.pointee.previousShadow = .none
         if status == Retire.fault || status == Retire.unimplemented {
@@ -56,13 +57,13 @@ extension CPU {
             leaveBlock()
             return false
         }
-        noteStep(next, status)
+        noteStep(next, status, since: before)
         return status == Retire.next || status == Retire.branched
     }
 
-    /// Moves on behind an instruction of a block that its handler has executed, and notes how it ended.
+    /// Moves on behind an instruction of a block that its handler has executed since `position`, and notes how it ended.
     @inline(__always)
-    func noteStep(_ substep: UnsafeMutablePointer<Substep>, _ status: Status) {
+    func noteStep(_ substep: UnsafeMutablePointer<Substep>, _ status: Status, since position: UInt64) {
         let core = core
         switch status {
         case Retire.next:
@@ -71,7 +72,9 @@ extension CPU {
         case Retire.branched, Retire.again: state.position &+= 1
         default: break
         }
-        if let handled = core.pointee.translation.handled { handled[Int(substep.pointee.instruction.mnemonic.rawValue)] += 1 }
+        let steps = state.position &- position
+        core.pointee.translation.substeps &+= steps
+        if let handled = core.pointee.translation.handled { handled[Int(substep.pointee.instruction.mnemonic.rawValue)] &+= steps }
         core.pointee.translation.status = status
         core.pointee.translation.substep = substep
         core.pointee.translation.reason = .state

@@ -16,7 +16,7 @@ let executeSubstep: @convention(c) (UnsafeMutableRawPointer, UnsafeMutableRawPoi
     core.pointee.stopAt = limit
     let before = cpu.state.position
     let status = instruction.pointee.handler(core, instruction)
-    cpu.noteStep(substep, status)
+    cpu.noteStep(substep, status, since: before)
     let budget = Int64(bitPattern: limit &- cpu.state.position) &- (substep.pointee.stepsLeft &- 1)
     let next = (page &+ substep.pointee.offset &+ UInt64(instruction.pointee.length)) & core.pointee.ipMask
     guard cpu.state.position < core.pointee.stopAt, budget >= 0, cpu.state.rip == next, status == Retire.next || status == Retire.again,
@@ -24,10 +24,8 @@ let executeSubstep: @convention(c) (UnsafeMutableRawPointer, UnsafeMutableRawPoi
     else {
         var goesOn = status == Retire.next || status == Retire.branched
         if goesOn, cpu.state.shadow == .sti { goesOn = cpu.stepInShadow(substep, limit: limit) }
-        core.pointee.translation.substeps &+= cpu.state.position &- before
         return goesOn ? cpu.continuation(limit: limit, mode: substep.pointee.mode) : 0
     }
-    core.pointee.translation.substeps &+= cpu.state.position &- before
     core.pointee.translation.budget = budget
     cpu.splitStatus()
     return substep.pointee.resume

@@ -38,8 +38,8 @@ package final class Translator: Engine {
     /// Steps that translated blocks made, without those of their instructions that handlers executed.
     package var translatedSteps: UInt64 { cpu.core.pointee.translation.steps - cpu.core.pointee.translation.substeps }
 
-    /// How often handlers executed instructions of translated blocks, by name; counted from the first call on.
-    package var handledInstructions: [(name: String, count: UInt64)] {
+    /// The steps that handlers made of instructions in translated blocks, by name, each iteration of a REP; counted from the first call on.
+    package var handledInstructions: [(name: String, steps: UInt64)] {
         if let handled = cpu.core.pointee.translation.handled { return Self.named(handled) }
         let counts = UnsafeMutablePointer<UInt64>.allocate(capacity: InstructionNames.count)
         counts.initialize(repeating: 0, count: InstructionNames.count)
@@ -47,7 +47,7 @@ package final class Translator: Engine {
         return []
     }
 
-    private static func named(_ counts: UnsafeMutablePointer<UInt64>) -> [(name: String, count: UInt64)] {
+    private static func named(_ counts: UnsafeMutablePointer<UInt64>) -> [(name: String, steps: UInt64)] {
         (0..<InstructionNames.count).filter { counts[$0] > 0 }.map { (InstructionNames.name($0), counts[$0]) }
     }
 
