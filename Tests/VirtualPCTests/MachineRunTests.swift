@@ -428,6 +428,24 @@ struct MachineRunTests {
         #expect(machine.register(GPR.rax) != 0xFFFF_FFFF)
     }
 
+    @Test("R17: page tables in device memory read all ones, on both engines", arguments: [EngineKind.interpret, .translate])
+    func deviceTables(engine: EngineKind) throws {
+        var knobs = EngineKnobs()
+        knobs.engine = engine
+        let machine = try TinyGuest.protected([
+            0xB8, 0x00, 0x80, 0x0B, 0x00,  // mov eax,0xb8000
+            0x0F, 0x22, 0xD8,  // mov cr3,eax
+            0x0F, 0x20, 0xC0,  // mov eax,cr0
+            0x0D, 0x00, 0x00, 0x00, 0x80,  // or eax,0x80000000
+            0x0F, 0x22, 0xC0,  // mov cr0,eax
+        ]).machine(knobs: knobs)
+        // What the screen holds would be entries of nothing present, and #PF. All ones lead to a hole, whose bytes are no instruction.
+        #expect(machine.run(to: 100) == .ended(.tripleFault, detail: "triple fault at 0010:00100013"))
+        #expect(machine.position == Position(5))
+        #expect(machine.processor.state.cr2 == 0)
+        #expect(machine.processor.physicalAddress(behind: 0x100013) == 0xFFFF_F013)
+    }
+
     @Test("R17: by default nothing comes from the host: seed 0, and a clock that starts on 2026-01-01T00:00:00Z")
     func defaults() throws {
         let manifest = TinyGuest.spin.manifest()

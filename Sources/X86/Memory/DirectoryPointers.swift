@@ -6,7 +6,7 @@ extension CPU {
         let reserved: UInt64 = ~((1 << UInt64(core.pointee.model.physicalAddressBits)) - 1) | 0x1E6
         var entries = InlineArray<4, UInt64>(repeating: 0)
         for index in 0..<4 {
-            entries[index] = readPhysical(address + 8 * UInt64(index), count: 8)
+            entries[index] = memory.tableEntry(address + 8 * UInt64(index), count: 8)
             if entries[index] & 1 != 0, entries[index] & reserved != 0 { return false }
         }
         state.pdpte = entries

@@ -55,7 +55,8 @@ extension Processor {
         while true {
             let at = (table | (linear >> (12 + 9 * (level - 1)) & 0x1FF) << 3) & core.pointee.a20Mask
             visit(at, 8)
-            guard let entry = memory.peek(at, count: 8), entry & 1 != 0 else { return nil }
+            let entry = memory.tableEntry(at, count: 8)
+            guard entry & 1 != 0 else { return nil }
             let isLarge = level == 2 && entry & 0x80 != 0
             let forbidden = reserved | (level >= 3 ? 0x80 : isLarge ? 0x1F_E000 : 0)
             guard entry & forbidden == 0 else { return nil }
@@ -73,7 +74,8 @@ extension Processor {
         let a20Mask = core.pointee.a20Mask
         let directory = (core.pointee.state.cr3 & 0xFFFF_F000 | (linear >> 20 & 0xFFC)) & a20Mask
         visit(directory, 4)
-        guard let pde = memory.peek(directory, count: 4), pde & 1 != 0 else { return nil }
+        let pde = memory.tableEntry(directory, count: 4)
+        guard pde & 1 != 0 else { return nil }
         if pde & 0x80 != 0, core.pointee.state.cr4 & CR4.pse != 0 {
             let highBits = model.has(.pse36) ? max(0, min(8, model.physicalAddressBits - 32)) : 0
             let highMask: UInt64 = (1 << UInt64(highBits)) - 1
@@ -82,12 +84,19 @@ extension Processor {
         }
         let table = (pde & 0xFFFF_F000 | (linear >> 10 & 0xFFC)) & a20Mask
         visit(table, 4)
-        guard let pte = memory.peek(table, count: 4), pte & 1 != 0 else { return nil }
+        let pte = memory.tableEntry(table, count: 4)
+        guard pte & 1 != 0 else { return nil }
         return (pte & 0xFFFF_F000 | linear & 0xFFF) & a20Mask
     }
 }
 
 extension PhysicalMemory {
+    /// An entry of a table of address translation, 4 or 8 bytes: all ones outside RAM and ROM. Walks ask no device, as fetches do
+    /// not (ruling R17): how often engines walk the tables is nothing that a guest may see (ruling R7).
+    func tableEntry(_ address: UInt64, count: UInt64) -> UInt64 {
+        peek(address, count: Int(count)) ?? UInt64.max >> (64 - 8 * count)
+    }
+
     /// `count` bytes of RAM or ROM, 8 at most and all in one page, as a little-endian number; nil where there is none.
     package func peek(_ address: UInt64, count: Int) -> UInt64? {
         let index = pageIndex(of: address)

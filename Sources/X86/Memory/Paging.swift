@@ -179,7 +179,7 @@ extension CPU {
         let at = address & core.pointee.a20Mask
         let page = memory.pageIndex(of: at)
         if page >= 0 { watchTable(page: page, use) }
-        return readPhysical(at, count: use.entryBytes)
+        return memory.tableEntry(at, count: use.entryBytes)
     }
 
     /// Sets A, and D for a write to a leaf; gives the leaf's D bit.
