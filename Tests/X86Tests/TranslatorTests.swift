@@ -9,11 +9,15 @@ struct TranslatorTests {
     private static let codeAddress = FlatGuest.codeAddress
     private static let isQuick = getenv("HINDSIGHT_TEST_LENGTH").map { String(cString: $0) } == "quick"
 
-    /// Runs a guest on both engines, each instruction translated alone and then blocks, and expects equal states.
+    /// Runs a guest on both engines, each instruction translated alone and then blocks of what half of the run and all of it may hold,
+    /// and expects equal states.
     private func expectSame(_ steps: UInt64, _ what: String, _ make: () throws -> GateGuest) throws {
         let reference = try make()
         reference.run(steps)
-        for knobs in [EngineKnobs.translatedSingly, .translatedAtOnce, .poisoned] {
+        for (longest, isPoisoned) in [(1, false), (steps / 2, false), (steps, false), (steps, true)] {
+            var knobs = isPoisoned ? EngineKnobs.poisoned : .translatedAtOnce
+            // A longer block than is left to run would be the interpreter's.
+            knobs.longestTranslation = Int(min(max(longest, 1), 64))
             let guest = try EngineUnderTest.$knobs.withValue(knobs) { try make() }
             guest.run(steps)
             #expect(StateDifferences.of(reference.state, guest.state) == [], "\(what), at most \(knobs.longestTranslation) instructions a block")
@@ -133,6 +137,106 @@ struct TranslatorTests {
         try expectSame(7, "") {
             let guest = try pagedGuest(code)
             guest.change { $0.gpr[GPR.rbx] = 0x20_0010 }
+            return guest
+        }
+    }
+
+    @Test("addresses of 32 bits wrap before FS's base is added, among accesses that share a look too")
+    func wrapBehindBase() throws {
+        // mov r9,[r8]; mov ebx,FFFFFFF0H; mov eax,fs:[ebx]; mov edi,fs:[ebx+20H]: the page behind 4 GiB, and page 0
+        let code: [UInt8] = [0x4D, 0x8B, 0x08, 0xBB, 0xF0, 0xFF, 0xFF, 0xFF, 0x64, 0x67, 0x8B, 0x03, 0x64, 0x67, 0x8B, 0x7B, 0x20, 0x90]
+        try expectSame(4, "") {
+            let guest = try GateGuest(mode: 64, code: code)
+            guest.write64(0x2020, 0xD007)
+            guest.write64(0xD000, 0xE007)
+            guest.write64(0xE000, 0xF007)
+            guest.write64(0xF7F0, 1)
+            guest.write64(0xF810, 2)
+            guest.change {
+                $0.segments[SegmentIndex.fs].base = 0x800
+                $0.gpr[8] = 0x1_0000_07F0
+            }
+            return guest
+        }
+    }
+
+    @Test("the list of watched page tables may overflow at any walk", .bothEngines)
+    func watchedTables() throws {
+        // again: mov rax,[rbx]; nine times mov [rdi],rsi; dec rcx; jnz again; mov rax,[rbx]; mov [rdx],rbp; mov r8,[rbx]
+        let store: [UInt8] = [0x48, 0x89, 0x37]
+        let loop: [UInt8] = [0x48, 0x8B, 0x03] + [[UInt8]](repeating: store, count: 9).joined() + [0x48, 0xFF, 0xC9, 0x75, 0xDD]
+        for rounds: UInt64 in 65_524...65_540 {
+            let guest = try GateGuest(mode: 64, code: loop + [0x48, 0x8B, 0x03, 0x48, 0x89, 0x2A, 0x4C, 0x8B, 0x03, 0x90])
+            // 1 GiB: a directory, two tables that take turns, and a page behind each.
+            guest.write64(0x2008, 0xD007)
+            for (table, page, content): (UInt64, UInt64, UInt64) in [(0xE000, 0xF000, 1), (0x1_1000, 0x1_2000, 2)] {
+                guest.write64(table, page | 7)
+                guest.write64(page, content)
+            }
+            guest.write64(0xD000, 0xE007)
+            guest.change {
+                $0.gpr[GPR.rbx] = 0x4000_0000
+                // An entry that is not present and stays so: the ninth store is one too many for the table to be watched.
+                $0.gpr[GPR.rdi] = 0xE008
+                $0.gpr[GPR.rsi] = 0
+                $0.gpr[GPR.rcx] = rounds
+                $0.gpr[GPR.rdx] = 0xD000
+                $0.gpr[GPR.rbp] = 0x1_1007
+            }
+            guest.run(12 * rounds + 3)
+            #expect(guest.state.gpr[GPR.rax] == 1 && guest.state.gpr[8] == 2, "\(rounds) rounds")
+        }
+    }
+
+    @Test("code that shares less and is longer than code that shares all, and than what is left to run, does not stop the run")
+    func longerSharingLess() throws {
+        for steps: UInt64 in 300...306 {
+            try expectSame(steps, "\(steps) steps") {
+                // An instruction at DFFEH that crosses into the next page, once, and is a jump to DF80H from then on:
+                // mov word [DFFEH],11B8H; mov dword [E000H],C3443322H; mov eax,DFFEH; call eax; mov word [DFFEH],80EBH
+                let crossing: [UInt8] = [
+                    0x66, 0xC7, 0x05, 0xFE, 0xDF, 0, 0, 0xB8, 0x11, 0xC7, 0x05, 0, 0xE0, 0, 0, 0x22, 0x33, 0x44, 0xC3, 0xB8, 0xFE, 0xDF, 0, 0, 0xFF, 0xD0,
+                    0x66, 0xC7, 0x05, 0xFE, 0xDF, 0, 0, 0xEB, 0x80,
+                ]
+                // mov ebx,B000H; mov esi,1; mov edi,2; call D800H: translated up to the jump to DFFEH, which is not known to be one.
+                let short: [UInt8] = [0xBB, 0, 0xB0, 0, 0, 0xBE, 1, 0, 0, 0, 0xBF, 2, 0, 0, 0, 0xE8, 0xC9, 0x37, 0, 0]
+                // mov esi,0; mov edi,1; call D800H: now it is.
+                let known: [UInt8] = [0xBE, 0, 0, 0, 0, 0xBF, 1, 0, 0, 0, 0xE8, 0xBA, 0x37, 0, 0]
+                // mov esi,1; mov ebx,BFFCH; mov edi,1000; call D800H: in two pages.
+                let long: [UInt8] = [0xBE, 1, 0, 0, 0, 0xBB, 0xFC, 0xBF, 0, 0, 0xBF, 0xE8, 3, 0, 0, 0xE8, 0xA6, 0x37, 0, 0]
+                let guest = try GateGuest(code: crossing + short + known + long)
+                // mov eax,[ebx]; mov ecx,[ebx+4]; test esi,esi; jnz over the next; jmp DFFEH; dec edi; jnz D800H; ret
+                guest.flat.write(
+                    0xD800, [0x8B, 0x03, 0x8B, 0x4B, 0x04, 0x85, 0xF6, 0x75, 0x05, 0xE9, 0xF0, 0x07, 0, 0, 0x4F, 0x75, 0xEF, 0xC3])
+                // inc edx, thirty times; jmp to the dec
+                guest.flat.write(0xDF80, [UInt8](repeating: 0x42, count: 30) + [0xE9, 0x6B, 0xF8, 0xFF, 0xFF])
+                return guest
+            }
+        }
+    }
+
+    @Test("an instruction crosses from the last page into the first")
+    func crossingToZero() throws {
+        try expectSame(20, "") {
+            let guest = try GateGuest(mode: 64, code: [])
+            guest.write64(0x1000 + 8 * 511, 0x2007)
+            guest.write64(0x2000 + 8 * 511, 0x3007)
+            guest.write64(0x3000 + 8 * 511, 0x87)
+            // mov eax,imm32; jmp to it
+            guest.flat.write(0x1F_FFFE, [0xB8, 0x11])
+            guest.flat.write(0, [0x22, 0x33, 0x44, 0xEB, 0xF9])
+            guest.change { $0.rip = UInt64.max - 1 }
+            return guest
+        }
+    }
+
+    @Test("that FWAIT does not fault says nothing about the x87 instruction behind it", arguments: [CR0.em, CR0.ts])
+    func behindWait(flag: UInt64) throws {
+        // mov ecx,2; fwait; fld1; fstp st0; mov eax,cr0; or al,flag; mov cr0,eax; dec ecx; jnz to the fwait
+        let code: [UInt8] = [0xB9, 2, 0, 0, 0, 0x9B, 0xD9, 0xE8, 0xDD, 0xD8, 0x0F, 0x20, 0xC0, 0x0C, UInt8(flag), 0x0F, 0x22, 0xC0, 0x49, 0x75, 0xF0]
+        try expectSame(24, "") {
+            let guest = try GateGuest(code: code)
+            guest.change { ($0.fpu.control, $0.fpu.tag) = (0x37F, 0xFFFF) }
             return guest
         }
     }
@@ -297,9 +401,11 @@ struct TranslatorTests {
     @Test("a stack of 16 bits wraps and leaves the upper half of ESP alone", arguments: [0x0093, 0x4093] as [UInt16])
     func narrowStack(stackRights: UInt16) throws {
         for pointer: UInt64 in [0x1000, 2, 1, 0, 4, 0xFFFE, 0x7_0002] {
-            // push ax, push eax, push [bx], pop bx, pop ebx, leave, leave with 32 bits, call and ret
+            // push ax, push eax, push [bx], pop bx, pop ebx, pop sp and pop esp behind a load from that page, leave, leave with 32
+            // bits, call and ret
             for code: [UInt8] in [
-                [0x50, 0x5B], [0x66, 0x50, 0x66, 0x5B], [0xFF, 0x37, 0x5B], [0x5B, 0x50], [0x66, 0x5B, 0x90], [0xC9, 0x90], [0x66, 0xC9, 0x90],
+                [0x50, 0x5B], [0x66, 0x50, 0x66, 0x5B], [0xFF, 0x37, 0x5B], [0x5B, 0x50], [0x66, 0x5B, 0x90],
+                [0xA1, 0xFE, 0xFF, 0x5C, 0x90], [0xA1, 0xFE, 0xFF, 0x66, 0x5C, 0x90], [0xC9, 0x90], [0x66, 0xC9, 0x90],
                 [0xE8, 1, 0, 0x90, 0xC3], [0x66, 0xE8, 1, 0, 0, 0, 0x90, 0x66, 0xC3], [0xC2, 0x10, 0],
             ] {
                 for rights: UInt16 in [0x009B, 0x409B] {

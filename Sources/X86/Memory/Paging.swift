@@ -21,6 +21,7 @@ extension CPU {
             let page = Int((entry.pointee.host - UInt(bitPattern: memory.base)) >> 12)
             return memory.address(ofPage: page) | linear & 0xFFF
         }
+        makeRoomForTables()
         let walk = try walk(linear, access, privilege)
         if access != .execute { core.pointee.tlbMisses &+= 1 }
         fill(entry, linear, walk, access)

@@ -10,9 +10,16 @@ extension CPU {
         if !memory.tableUses[page].isSame(as: use) { memory.tableUses[page].becomeSeveral() }
     }
 
+    /// Sees to it that a walk can watch all of its tables. That takes dropping everything now and then, which in the middle of a walk
+    /// would end the watch over those that it has read already.
+    @inline(__always)
+    func makeRoomForTables() {
+        if core.pointee.watchedTableCount > Core.watchedTableCapacity - 4 { flushTranslations() }
+    }
+
     @inline(never)
     private func beginWatching(page: Int, _ use: TableUse) {
-        if core.pointee.watchedTableCount == Core.watchedTableCapacity { flushTranslations() }
+        precondition(core.pointee.watchedTableCount < Core.watchedTableCapacity, "makeRoomForTables was called before the walk")
         core.pointee.watchedTables[core.pointee.watchedTableCount] = UInt32(truncatingIfNeeded: page)
         core.pointee.watchedTableCount += 1
         memory.pageFlags[page] |= PhysicalMemory.PageFlag.tables

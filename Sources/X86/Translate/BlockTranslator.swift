@@ -188,7 +188,7 @@ struct BlockTranslator {
     /// Leaves where the page behind this one is not the one at `host`.
     private mutating func requireSecondPage(_ host: UInt64) {
         assembler.load(addressWidth, .rax, .memory(Slot.page))
-        // To 0 in 32-bit code: behind the segment's limit, or not worth a look.
+        // To 0: behind the limit of 32-bit code, and in 64-bit code not worth a look.
         assembler.arithmetic(0, addressWidth, .register(.rax), immediate: 0x1000)
         var jumps = [assembler.jump(if: 4)]
         if !isFlat { assembler.arithmetic(0, 4, .rax, .memory(Slot.codeBase)) }

@@ -161,6 +161,8 @@ struct ProbePlan {
             guard at & (Self.pageBytes - 1) + Int64(access.size) <= Self.pageBytes else { return nil }
             return (key, at & (Self.pageBytes - 1))
         }
+        // Behind a base an address of 32 bits may wrap within a page.
+        guard isFlat || access.width == 8 else { return nil }
         if access.base < 16 {
             key.base = values[Int(access.base)].root
             at += values[Int(access.base)].delta

@@ -51,10 +51,15 @@ extension BlockTranslator {
         let destination = instruction.operands[0]
         let width = instruction.operandSize
         let value = locateStack(width, at: 0, .read)
-        if let register = pinned(destination) {
+        if let register = pinned(destination), register != .r14 || width >= stackWidth {
             assembler.load(width, register, value)
             // What POP RSP has read is not moved any more.
             if register == .r14 { return }
+        } else if pinned(destination) != nil {
+            // POP SP replaces the low half of a pointer that was moved.
+            assembler.load(width, .rcx, value)
+            moveStackPointer(Int32(width))
+            return assembler.store(width, .register(.r14), .rcx)
         } else {
             assembler.load(width, .rcx, value)
             assembler.store(8, place(destination), .rcx)

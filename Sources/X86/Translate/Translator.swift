@@ -127,8 +127,12 @@ package final class Translator: Engine {
             if mode != TranslationMode.none, let found = translation(page, linear, mode) {
                 let before = cpu.state.position
                 if let exit = enter(found, page, linear, mode) { return exit }
-                if let trail = core.pointee.translation.trail, cpu.state.position != before { trail.pointee.note(core) }
-                continue
+                guard cpu.state.position == before, core.pointee.translation.reason == .block else {
+                    if let trail = core.pointee.translation.trail, cpu.state.position != before { trail.pointee.note(core) }
+                    continue
+                }
+                // What stands there cannot be entered now: its second page is another, or it shares less than what was found, and holds
+                // more than is left to run. The interpreter goes on.
             }
             core.pointee.translation.pending = nil
             guard let block = interpreter.block(page: page, linear: linear, ip: ip) else {
@@ -150,7 +154,7 @@ package final class Translator: Engine {
                 flush()
                 return nil
             }
-            found.pointee.heat += 1
+            found.pointee.heat &+= 1
             guard found.pointee.isHot(threshold: knobs.translationThreshold) else { return nil }
             translate(found, page, linear, mode)
         }

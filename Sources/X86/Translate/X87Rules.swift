@@ -220,8 +220,11 @@ extension BlockTranslator {
         assembler.store(4, .memory(Slot.x87Control), .rcx)
     }
 
+    /// Its handler faults where TS and MP are set only: that it did not tells nothing to the instructions behind it.
     fileprivate mutating func waitForX87() {
+        let isKnown = hasX87
         requireX87()
+        hasX87 = isKnown
         requireNoPendingException()
     }
 }
